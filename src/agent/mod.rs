@@ -1,0 +1,1 @@
+//! Slots, GPUs and runs of one machine: launches runners, hands their reports over, adopts what it finds.

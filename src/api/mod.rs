@@ -1,0 +1,1 @@
+//! gRPC services, the conversion of their messages, and the client.

@@ -1,0 +1,1 @@
+//! Owns the live sweeps: decides, stores, publishes; places runs on agents.

@@ -1,0 +1,1 @@
+//! Supervises one run: environment, channels, signals, spool.

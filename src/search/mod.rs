@@ -1,0 +1,1 @@
+//! Who proposes: random and grid; the model-based methods have their place beside them. Pure.

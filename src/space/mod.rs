@@ -1,0 +1,1 @@
+//! What is searched: parameters, distributions, assignments, the grid. Pure.

@@ -1,0 +1,1 @@
+//! Sweep file -> validated definition, every diagnostic with line and column. Pure.

@@ -1,0 +1,1 @@
+//! The stopping rules: whether a run is worth going on. Pure.

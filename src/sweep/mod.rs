@@ -1,0 +1,1 @@
+//! The state machine of sweeps, trials and runs: `decide` and `apply`. Pure.

@@ -1,0 +1,3 @@
+//! Whole-process tests: the real binary, a real store, real processes. One module a behaviour.
+
+mod support;
