@@ -12,6 +12,9 @@ pub(super) struct Number {
     pub(super) integer: Option<i64>,
 }
 
+/// An object's names and values, as they stand.
+pub(super) type Entries = [(String, Json)];
+
 /// A value; lists are read and forgotten.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Json {
@@ -39,7 +42,7 @@ pub(super) fn flatten(name: &str, value: &Json, take: &mut dyn FnMut(&str, &Json
 pub(super) fn flatten_unless(
     name: &str,
     value: &Json,
-    kept_out: &dyn Fn(&[(String, Json)]) -> bool,
+    kept_out: &dyn Fn(&Entries) -> bool,
     take: &mut dyn FnMut(&str, &Json),
 ) {
     match value {

@@ -1,6 +1,7 @@
 //! Anchors: what makes a line worth reading.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
@@ -87,35 +88,43 @@ pub(super) fn is_never_a_metric(name: &str) -> bool {
     NEVER.iter().any(|word| name.eq_ignore_ascii_case(word))
 }
 
+/// A chunk below this is read line by line: most scripts print little, and never need the search to be built.
+const SEARCHED_BYTES: usize = 4096;
+
 /// The names that the sweep asks for, and the search that finds lines with any anchor at all.
 #[derive(Debug)]
 pub(super) struct Anchors {
     wanted: BTreeSet<String>,
-    search: Option<AhoCorasick>,
+    /// `None` inside: more names than it can hold.
+    search: OnceLock<Option<AhoCorasick>>,
 }
 
 impl Anchors {
     pub(super) fn new(wanted: &[String]) -> Anchors {
-        let wanted: BTreeSet<String> =
-            wanted.iter().filter(|name| !name.trim().is_empty()).cloned().collect();
+        let wanted = wanted.iter().filter(|name| !name.trim().is_empty()).cloned().collect();
+        Anchors { wanted, search: OnceLock::new() }
+    }
+
+    /// Where an anchor may begin at or after `from`.
+    pub(super) fn next(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        if bytes.len() >= SEARCHED_BYTES
+            && let Some(search) = self.search.get_or_init(|| self.search())
+        {
+            return search.find(&bytes[from..]).map(|found| from + found.start());
+        }
+        (from < bytes.len()).then_some(from)
+    }
+
+    fn search(&self) -> Option<AhoCorasick> {
         let words = WORDS.iter().copied().chain(STEP_WORDS.iter().map(|(word, _)| *word));
         let boosting = ["[0", "[1", "[2", "[3", "[4", "[5", "[6", "[7", "[8", "[9"];
         // The first word of a wanted name: the blanks after it may be printed in another number.
-        let asked = wanted.iter().filter_map(|name| name.split_whitespace().next());
-        let search = AhoCorasick::builder()
+        let asked = self.wanted.iter().filter_map(|name| name.split_whitespace().next());
+        AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .kind(Some(AhoCorasickKind::DFA))
             .build(words.chain(boosting).chain(asked))
-            .ok();
-        Anchors { wanted, search }
-    }
-
-    /// Where an anchor may begin at or after `from`. Without a search (names too many for one) anywhere.
-    pub(super) fn next(&self, bytes: &[u8], from: usize) -> Option<usize> {
-        match &self.search {
-            Some(search) => search.find(&bytes[from..]).map(|found| from + found.start()),
-            None => (from < bytes.len()).then_some(from),
-        }
+            .ok()
     }
 
     pub(super) fn wanted(&self) -> impl Iterator<Item = &str> {

@@ -53,13 +53,14 @@ pub(super) fn worded(text: &str) -> Option<i64> {
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
         let mut length = c.len_utf8();
-        if c.is_ascii_alphabetic() && before.is_none_or(|b| !is_joined(b)) {
-            if let Some((rank, step, end)) = word_at(&text[at..]) {
-                if best.is_none_or(|(known, _)| rank <= known) {
-                    best = Some((rank, step));
-                }
-                length = end;
+        if c.is_ascii_alphabetic()
+            && before.is_none_or(|b| !is_joined(b))
+            && let Some((rank, step, end)) = word_at(&text[at..])
+        {
+            if best.is_none_or(|(known, _)| rank <= known) {
+                best = Some((rank, step));
             }
+            length = end;
         }
         before = text[..at + length].chars().next_back();
         at += length;

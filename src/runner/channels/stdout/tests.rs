@@ -137,6 +137,26 @@ fn every_log_of_the_corpus() {
 }
 
 #[test]
+fn lines_between_much_output_are_found_like_others() {
+    let noise = "the quick brown fox took 12 times as long\n".repeat(200);
+    let counted = [
+        "loss=0.3",
+        "[12]\ttrain-rmse:0.5",
+        "{'loss': 1}",
+        "my_metric 0.7",
+        "Val  Loss: 1",
+        "Val Loss: 0.45",
+        "EPOCH 7 x=2",
+    ];
+    for line in counted {
+        let mixed = format!("{noise}{line}\n{noise}");
+        assert!(mixed.len() > 8192);
+        assert_eq!(format!("{:?}", read(&mixed)), format!("{:?}", read(line)), "{line}");
+    }
+    assert_eq!(read(&noise), []);
+}
+
+#[test]
 fn a_heading_gives_its_step_until_it_is_used_up() {
     let steps: Vec<_> = read("Epoch 2/3\nloss: 0.5\nloss: 0.4\nacc: 0.1\n").iter().map(|r| r.step).collect();
     assert_eq!(steps, [2, 3, 2]);

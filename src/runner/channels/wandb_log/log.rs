@@ -10,7 +10,7 @@ use prost::Message;
 
 use super::blocks::Blocks;
 use super::records::{Changed, History, Item, Record, Typed};
-use crate::runner::channels::json::{self, Json, Number, joined};
+use crate::runner::channels::json::{self, Entries, Json, Number, joined};
 use crate::runner::channels::limits::{JSON_LINE_BYTES, NAMES};
 use crate::runner::channels::notes::Notes;
 use crate::runner::channels::reading::{Channel, Reading};
@@ -206,6 +206,6 @@ fn numbers(item: &Item, take: &mut dyn FnMut(&str, f64)) {
 }
 
 /// An image, a table, a histogram.
-fn is_media(entries: &[(String, Json)]) -> bool {
+fn is_media(entries: &Entries) -> bool {
     entries.iter().any(|(key, _)| key == "_type")
 }
