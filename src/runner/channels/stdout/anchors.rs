@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use memchr::{memchr2, memrchr};
 
 /// Words of machine learning; a name counts when one of its parts is among them.
 const WORDS: [&str; 38] = [
@@ -96,7 +97,16 @@ const SEARCHED_BYTES: usize = 4096;
 pub(super) struct Anchors {
     wanted: BTreeSet<String>,
     /// `None` inside: more names than it can hold.
-    search: OnceLock<Option<AhoCorasick>>,
+    search: OnceLock<Option<Search>>,
+}
+
+/// What lines are worth reading at all.
+#[derive(Debug)]
+struct Search {
+    /// Any anchor.
+    anchors: AhoCorasick,
+    /// What a line without `=` and `:` must have: a step or a wanted name. Seldom there, so found very fast.
+    unseparated: AhoCorasick,
 }
 
 impl Anchors {
@@ -108,23 +118,11 @@ impl Anchors {
     /// Where an anchor may begin at or after `from`.
     pub(super) fn next(&self, bytes: &[u8], from: usize) -> Option<usize> {
         if bytes.len() >= SEARCHED_BYTES
-            && let Some(search) = self.search.get_or_init(|| self.search())
+            && let Some(search) = self.search.get_or_init(|| Search::new(&self.wanted))
         {
-            return search.find(&bytes[from..]).map(|found| from + found.start());
+            return search.next(bytes, from);
         }
         (from < bytes.len()).then_some(from)
-    }
-
-    fn search(&self) -> Option<AhoCorasick> {
-        let words = WORDS.iter().copied().chain(STEP_WORDS.iter().map(|(word, _)| *word));
-        let boosting = ["[0", "[1", "[2", "[3", "[4", "[5", "[6", "[7", "[8", "[9"];
-        // The first word of a wanted name: the blanks after it may be printed in another number.
-        let asked = self.wanted.iter().filter_map(|name| name.split_whitespace().next());
-        AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(words.chain(boosting).chain(asked))
-            .ok()
     }
 
     pub(super) fn wanted(&self) -> impl Iterator<Item = &str> {
@@ -141,5 +139,34 @@ impl Anchors {
             || name
                 .split(|c: char| !c.is_ascii_alphanumeric())
                 .any(|part| WORDS.iter().any(|word| part.eq_ignore_ascii_case(word)))
+    }
+}
+
+impl Search {
+    fn new(wanted: &BTreeSet<String>) -> Option<Search> {
+        let boosting = ["[0", "[1", "[2", "[3", "[4", "[5", "[6", "[7", "[8", "[9"];
+        let stepping = [
+            "step", "Step", "STEP", "iter", "Iter", "ITER", "epoch", "Epoch", "EPOCH", "round", "Round",
+            "ROUND",
+        ];
+        // The first word of a wanted name: the blanks after it may be printed in another number.
+        let asked = || wanted.iter().filter_map(|name| name.split_whitespace().next());
+        let words = WORDS.iter().copied().chain(STEP_WORDS.iter().map(|(word, _)| *word));
+        let anchors = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(words.chain(boosting).chain(asked()));
+        let unseparated = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostFirst)
+            .build(stepping.into_iter().chain(boosting).chain(asked()));
+        Some(Search { anchors: anchors.ok()?, unseparated: unseparated.ok()? })
+    }
+
+    fn next(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let separated = memchr2(b'=', b':', &bytes[from..]).map(|at| from + at);
+        let before = &bytes[from..separated.unwrap_or(bytes.len())];
+        let candidate = self.unseparated.find(before).map(|found| from + found.start()).or(separated)?;
+        let line = memrchr(b'\n', &bytes[from..candidate]).map_or(from, |end| from + end + 1);
+        self.anchors.find(&bytes[line..]).map(|found| line + found.start())
     }
 }
