@@ -14,6 +14,8 @@ pub const JSON_DEPTH: usize = 64;
 pub const WANDB_RECORD_BYTES: usize = 64 << 20;
 /// `.wandb` files read of one run.
 pub const WANDB_FILES: usize = 1_000;
+/// Entries of a folder that are looked at in search of them.
+pub const FOLDER_ENTRIES: usize = 10_000;
 /// Distinct names that lines of stdout may bring, beside the wanted ones.
 pub const STDOUT_NAMES: usize = 200;
 /// Distinct names a run.

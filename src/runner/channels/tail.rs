@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, inotify};
+use rustix::io::Errno;
 
 use super::environment::too_old_for_live_values;
 use super::jsonl::JsonLines;
-use super::limits::{POLL, READ_BYTES, WANDB_FILES};
+use super::limits::{FOLDER_ENTRIES, POLL, READ_BYTES, WANDB_FILES};
 use super::notes::Notes;
 use super::reading::Reading;
 use super::wandb_log::WandbLog;
@@ -107,10 +108,13 @@ impl Files {
     /// Reads all that is left, after the run's processes have gone.
     pub fn finish(&mut self, take: &mut dyn FnMut(Reading)) {
         self.look_around();
-        // A process that escaped may write for ever: what was there at the first look is what counts.
-        let mut left = self.unread();
-        while self.read(take) && left > 0 {
-            left = left.saturating_sub(READ_BYTES as u64);
+        // A process that escaped may write for ever: what was there at the first look is what counts. Beside full
+        // parts a file may have its last one, a change to its successor, and that one's last.
+        let parts = self.unread() / READ_BYTES as u64 + 3;
+        for _ in 0..parts {
+            if !self.read(take) {
+                break;
+            }
         }
         self.has_more = false;
         self.json.finish(&mut self.notes, take);
@@ -142,7 +146,7 @@ impl Files {
             has_more |= match self.metrics.next() {
                 Next::Bytes(bytes) => {
                     json.feed(&bytes, notes, take);
-                    bytes.len() == READ_BYTES
+                    self.metrics.may_have_more(&bytes)
                 }
                 Next::Anew => {
                     json.finish(notes, take);
@@ -156,9 +160,10 @@ impl Files {
             has_more |= match grown.next() {
                 Next::Bytes(bytes) => {
                     log.feed(&bytes, &mut self.seen, &mut self.notes, take);
-                    bytes.len() == READ_BYTES
+                    grown.may_have_more(&bytes)
                 }
                 Next::Anew => {
+                    log.finish(take);
                     *log = WandbLog::new(self.sections);
                     self.sections += 1;
                     true
@@ -216,8 +221,12 @@ impl Files {
 
 /// A folder's entries in order of name; empty where it cannot be read.
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> =
-        fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .take(FOLDER_ENTRIES)
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
     paths.sort();
     paths
 }
@@ -279,6 +288,11 @@ impl Grown {
         }
     }
 
+    /// Whether the bytes just read may not be the last ones.
+    fn may_have_more(&self, bytes: &[u8]) -> bool {
+        bytes.len() == READ_BYTES || self.successor.is_some()
+    }
+
     fn unread(&self) -> u64 {
         let size =
             |file: &Option<File>| file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |m| m.len());
@@ -323,22 +337,18 @@ struct Watch {
     fd: Option<OwnedFd>,
     /// Something is not watched, so it must be polled.
     is_incomplete: bool,
-    folders: BTreeSet<PathBuf>,
 }
 
 impl Watch {
     fn new() -> Watch {
         let fd = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).ok();
-        Watch { is_incomplete: fd.is_none(), fd, folders: BTreeSet::new() }
+        Watch { is_incomplete: fd.is_none(), fd }
     }
 
-    /// Watches for new entries.
+    /// Watches for new entries. A folder that is watched already stays so; one made anew at its place is another one.
     fn folder(&mut self, path: &Path) {
         use inotify::WatchFlags as Flags;
-        if !self.folders.contains(path) {
-            self.folders.insert(path.to_owned());
-            self.add(path, Flags::CREATE | Flags::MOVED_TO | Flags::ONLYDIR);
-        }
+        self.add(path, Flags::CREATE | Flags::MOVED_TO | Flags::ONLYDIR);
     }
 
     /// Watches for changes of the content.
@@ -348,7 +358,11 @@ impl Watch {
 
     fn add(&mut self, path: &Path, flags: inotify::WatchFlags) {
         let Some(fd) = &self.fd else { return };
-        self.is_incomplete |= inotify::add_watch(fd, path, flags).is_err();
+        match inotify::add_watch(fd, path, flags) {
+            // What is gone again is found again when its folder tells of it.
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(_) => self.is_incomplete = true,
+        }
     }
 
     /// Takes all events; whether one of them was a new entry, or events were lost.

@@ -99,6 +99,35 @@ fn a_cut_or_replaced_file_is_a_new_section() {
 }
 
 #[test]
+fn what_was_unread_of_a_replaced_file_comes_first() {
+    let folder = Folder::new();
+    append(&folder.metrics(), b"{\"step\": 1, \"loss\": 0.5}\n");
+    let mut files = folder.files();
+    append(&folder.0.join("new"), b"{\"step\": 0, \"loss\": 2}\n");
+    fs::rename(folder.0.join("new"), folder.metrics()).expect("renamed");
+    let mut last = Vec::new();
+    files.finish(&mut |reading| last.push(reading));
+    assert_eq!(steps(&last), [(0, 1), (1, 0)]);
+}
+
+#[test]
+fn a_folder_made_anew_is_watched_again() {
+    let folder = Folder::new();
+    let wandb = folder.0.join("wandb");
+    fs::create_dir(&wandb).expect("a folder");
+    let mut files = folder.files();
+    files.ready(&mut |reading| panic!("{reading:?}"));
+    fs::remove_dir(&wandb).expect("removed");
+    fs::create_dir(&wandb).expect("a folder");
+    files.ready(&mut |reading| panic!("{reading:?}"));
+    fs::create_dir(wandb.join("run-1")).expect("a folder");
+    files.ready(&mut |reading| panic!("{reading:?}"));
+    append(&wandb.join("run-1/run-a.wandb"), b"");
+    files.ready(&mut |reading| panic!("{reading:?}"));
+    assert_eq!(files.wandb().files, 1);
+}
+
+#[test]
 fn logs_are_found_while_the_run_goes_on() {
     let Some(bytes) = fixture("wandb-offline/run-0.31.0.wandb") else { return };
     let folder = Folder::new();
