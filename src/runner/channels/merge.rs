@@ -212,7 +212,7 @@ impl Merge {
             for (place, row) in self.held.iter().enumerate() {
                 let Some((_, value)) = row.metrics.iter().find(|(name, _)| name == wanted) else { continue };
                 last = Some(place);
-                if value.is_nan() || value.is_infinite() {
+                if !value.is_finite() {
                     continue;
                 }
                 if least.is_none_or(|(_, known)| *value < known) {

@@ -25,7 +25,7 @@ mod testing;
 mod wandb_log;
 
 pub use environment::{Changes, WandbRun, no_report, wandb_environment, wandb_parameters_path};
-pub use limits::*;
+pub use limits::LINE_BYTES;
 pub use merge::{Dropped, Merge, Row};
 pub use reading::{Channel, Reading};
 pub use stdout::{LineReader, LineRules, PatternError};
