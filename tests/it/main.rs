@@ -2,3 +2,4 @@
 
 mod rooms;
 mod support;
+mod wandb_script;
