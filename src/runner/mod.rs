@@ -1,1 +1,3 @@
 //! Supervises one run: environment, channels, signals, spool.
+
+pub mod channels;
