@@ -12,12 +12,15 @@
 //! Bytes, lines, files and names are hostile: each has a limit, and none can make a reader fail or wait.
 
 mod environment;
+mod json;
 mod limits;
 mod merge;
 mod notes;
 mod reading;
 mod stdout;
 mod tail;
+#[cfg(test)]
+mod testing;
 
 pub use environment::{Changes, WandbRun, no_report, wandb_environment, wandb_parameters_path};
 pub use limits::*;
