@@ -32,10 +32,21 @@ pub(super) fn parse(text: &str) -> Option<Json> {
 
 /// Calls `take` with each value that is no object and its name, names of nested objects joined with `.`.
 pub(super) fn flatten(name: &str, value: &Json, take: &mut dyn FnMut(&str, &Json)) {
+    flatten_unless(name, value, &|_| false, take);
+}
+
+/// As [`flatten`], but objects that are `kept_out` are passed over.
+pub(super) fn flatten_unless(
+    name: &str,
+    value: &Json,
+    kept_out: &dyn Fn(&[(String, Json)]) -> bool,
+    take: &mut dyn FnMut(&str, &Json),
+) {
     match value {
+        Json::Object(entries) if kept_out(entries) => {}
         Json::Object(entries) => {
             for (key, value) in entries {
-                flatten(&joined(name, key), value, take);
+                flatten_unless(&joined(name, key), value, kept_out, take);
             }
         }
         Json::Number(_) | Json::Text(_) | Json::Other => take(name, value),

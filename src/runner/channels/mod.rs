@@ -13,6 +13,7 @@
 
 mod environment;
 mod json;
+mod jsonl;
 mod limits;
 mod merge;
 mod notes;
@@ -21,6 +22,7 @@ mod stdout;
 mod tail;
 #[cfg(test)]
 mod testing;
+mod wandb_log;
 
 pub use environment::{Changes, WandbRun, no_report, wandb_environment, wandb_parameters_path};
 pub use limits::*;

