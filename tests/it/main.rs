@@ -1,3 +1,4 @@
 //! Whole-process tests: the real binary, a real store, real processes. One module a behaviour.
 
 mod support;
+mod wandb_script;

@@ -67,9 +67,12 @@ struct Rows {
 impl Rows {
     fn record(&mut self, record: Record, seen: &mut WandbSeen, take: &mut dyn FnMut(Reading)) {
         if let Some(version) = record.header.and_then(|header| header.version_info) {
-            seen.version = Some(version.producer);
+            remember_version(&version.producer, seen);
         }
         if let Some(run) = record.run {
+            if let Some(telemetry) = run.telemetry {
+                remember_version(&telemetry.cli_version, seen);
+            }
             seen.run_id = Some(run.run_id);
             remember_config(&run.config.unwrap_or_default(), &mut seen.config);
         }
@@ -133,6 +136,13 @@ impl Rows {
             let step = self.last_step.unwrap_or(0);
             take(Reading { section: self.section, step, time: None, metrics, source: Channel::Wandb });
         }
+    }
+}
+
+fn remember_version(version: &str, seen: &mut WandbSeen) {
+    let release = version.split('+').next().unwrap_or_default();
+    if !release.is_empty() {
+        seen.version = Some(release.to_owned());
     }
 }
 

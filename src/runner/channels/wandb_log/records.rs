@@ -74,6 +74,15 @@ pub(super) struct Run {
     pub(super) run_id: String,
     #[prost(message, optional, tag = "4")]
     pub(super) config: Option<Changed>,
+    #[prost(message, optional, tag = "19")]
+    pub(super) telemetry: Option<Telemetry>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Telemetry {
+    /// wandb's own version, from before the header had it too.
+    #[prost(string, tag = "5")]
+    pub(super) cli_version: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -90,7 +99,7 @@ pub(super) struct Header {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct VersionInfo {
-    /// wandb's own version.
+    /// wandb's own version, `+` and its commit.
     #[prost(string, tag = "1")]
     pub(super) producer: String,
 }
