@@ -16,9 +16,9 @@ pub struct Ended {
     /// Why we stopped it, if we did.
     #[serde(default)]
     pub stop: Option<StopCause>,
-    /// Number of the last frame before this one.
+    /// Number of the last record before this one.
     pub last_seq: u64,
-    /// Reports among the frames.
+    /// Reports among the records.
     pub reports: u64,
     /// What it used.
     #[serde(default)]
@@ -35,15 +35,15 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// An end that someone else than the run's own runner states.
-    pub fn lost(why: Lost, last_seq: u64, reports: u64) -> Ended {
+    /// An end of which nothing more is known.
+    pub fn of(how: How) -> Ended {
         Ended {
-            how: How::Lost(why),
+            how,
             signalled: false,
             killed: false,
             stop: None,
-            last_seq,
-            reports,
+            last_seq: 0,
+            reports: 0,
             usage: Usage::default(),
             tail: String::new(),
             counts: Counts::default(),

@@ -59,6 +59,18 @@ pub struct Position {
     reserve: Option<u64>,
 }
 
+impl Position {
+    /// Where the good part of the spool file ends, as far as it was read.
+    pub(crate) fn spool_offset(self) -> u64 {
+        self.offset
+    }
+
+    /// The same of the reserve file.
+    pub(crate) fn reserve_offset(self) -> u64 {
+        self.reserve.unwrap_or(0)
+    }
+}
+
 /// Reads one run's spool from a position on.
 #[derive(Debug)]
 pub struct SpoolReader {
@@ -91,11 +103,6 @@ impl SpoolReader {
     /// Number of the last numbered entry before the position; 0 before the first.
     pub fn last_seq(&self) -> u64 {
         self.at.last_seq
-    }
-
-    /// Where the good part of the spool file ends, as far as it was read.
-    pub(crate) fn spool_offset(&self) -> u64 {
-        self.at.offset
     }
 
     /// Reads the next entry, or `None` where there is none yet.

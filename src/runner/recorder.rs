@@ -1,6 +1,7 @@
 //! Turns rows of metrics into the spool's records: names become numbers, long rows become several.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::channels::{Channel, Row};
@@ -71,6 +72,11 @@ pub(crate) fn number_of(channel: Channel) -> u8 {
         Channel::Wandb => 2,
         Channel::Stdout => 3,
     }
+}
+
+/// A random number, other in every process and at every call; not for secrets.
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Microseconds since 1970, by the machine's clock.

@@ -26,7 +26,7 @@ pub(crate) struct Streams {
 
 /// What one read gave.
 #[derive(Debug, PartialEq, Eq)]
-enum Read1 {
+enum Drained {
     Some,
     Nothing,
     End,
@@ -53,10 +53,14 @@ impl Streams {
         self.read(stream, collector);
     }
 
-    /// Passes on all that is left in the pipes. Does not wait: who holds one now is no process of the run.
+    /// Passes on what is left in the pipes. Does not wait: who holds one now is no process of the run.
     pub(crate) fn drain(&mut self, collector: &mut Collector) {
         for stream in [0, 1] {
-            while self.read(stream, collector) == Read1::Some {
+            let full_reads = WIDE / CHUNK + 1;
+            for _ in 0..full_reads {
+                if self.read(stream, collector) != Drained::Some {
+                    break;
+                }
                 collector.read_lines();
             }
         }
@@ -71,20 +75,20 @@ impl Streams {
         self.log.dropped()
     }
 
-    fn read(&mut self, stream: StreamId, collector: &mut Collector) -> Read1 {
-        let Some(pipe) = &mut self.pipes[stream] else { return Read1::End };
+    fn read(&mut self, stream: StreamId, collector: &mut Collector) -> Drained {
+        let Some(pipe) = &mut self.pipes[stream] else { return Drained::End };
         let n = match pipe.read(&mut self.buffer) {
             Ok(0) => {
                 self.pipes[stream] = None;
-                return Read1::End;
+                return Drained::End;
             }
             Ok(n) => n,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                return Read1::Nothing;
+                return Drained::Nothing;
             }
             Err(_) => {
                 self.pipes[stream] = None;
-                return Read1::End;
+                return Drained::End;
             }
         };
         if n == CHUNK && !self.is_wide[stream] {
@@ -99,9 +103,9 @@ impl Streams {
         // Nobody reads our own stream any more: the command learns it as it would without us.
         if self.echoes && !echo(stream, bytes) {
             self.pipes[stream] = None;
-            return Read1::End;
+            return Drained::End;
         }
-        Read1::Some
+        Drained::Some
     }
 }
 
