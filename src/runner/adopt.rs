@@ -64,7 +64,10 @@ impl LockedSpool {
 /// behind when it fails.
 pub fn create_locked(runs: &Path, spec: &Spec) -> io::Result<LockedSpool> {
     if !is_sweep_id(&spec.run.sweep) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a sweep's id is [0-9a-z], at most 64 characters"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a sweep's id is [0-9a-z], at most 64 characters",
+        ));
     }
     let folder = Folder::of(runs, &spec.run);
     folder.create()?;
@@ -84,7 +87,8 @@ pub(crate) fn write_spec(folder: &Folder, spec: &Spec) -> io::Result<LockedSpool
     }
     let mut bytes = Vec::with_capacity(frame::HEADER + body.len());
     frame::encode(0, kind, &body, &mut bytes);
-    let mut file = OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(folder.spool())?;
+    let mut file =
+        OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(folder.spool())?;
     file.try_lock()?;
     file.write_all(&bytes)?;
     Ok(LockedSpool { folder: folder.clone(), file })
@@ -149,8 +153,7 @@ pub fn close_orphan(spool: LockedSpool, run: &RunKey) -> Result<Ended, SpoolErro
     file.set_len(found.good).map_err(failed)?;
     let mut writer =
         SpoolWriter::new(&folder, file, found.good, found.last_seq).resume(found.reports, found.reserve);
-    let ended =
-        Ended { last_seq: found.last_seq, reports: found.reports, ..Ended::of(How::Lost(lost)) };
+    let ended = Ended { last_seq: found.last_seq, reports: found.reports, ..Ended::of(How::Lost(lost)) };
     writer.end(ended.clone(), &Default::default()).map_err(failed)?;
     Ok(ended)
 }
@@ -176,9 +179,9 @@ impl Found {
                 Ok(Some(entry)) => found.take(entry.record),
                 Ok(None) => break,
                 // The lock's holder alone may cut. What the reserve holds follows the last good frame or is nothing.
-                Err(SpoolError::Damaged { offset, .. }) => file.set_len(offset).map_err(|error| {
-                    SpoolError::Io { path: folder.spool().display().to_string(), error }
-                })?,
+                Err(SpoolError::Damaged { offset, .. }) => file
+                    .set_len(offset)
+                    .map_err(|error| SpoolError::Io { path: folder.spool().display().to_string(), error })?,
                 Err(error) => return Err(error),
             }
         }

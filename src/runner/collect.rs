@@ -95,7 +95,9 @@ impl Collector {
 
     /// Looks at the next piece of output.
     pub(crate) fn read_lines(&mut self) {
-        let (Some((stream, bytes)), Some(lines)) = (self.backlog.pop_front(), &mut self.lines) else { return };
+        let (Some((stream, bytes)), Some(lines)) = (self.backlog.pop_front(), &mut self.lines) else {
+            return;
+        };
         self.backlog_bytes -= bytes.len();
         let merge = &mut self.merge;
         lines[stream].reader.feed(&bytes, &mut |reading| merge.add(reading));

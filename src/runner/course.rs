@@ -109,10 +109,14 @@ impl Course {
 
     fn tick(&mut self, now: Instant) -> Option<Act> {
         match self.phase {
-            Phase::Running if self.timeout_at.is_some_and(|at| at <= now) => self.begin_stop(StopCause::Timeout, now),
+            Phase::Running if self.timeout_at.is_some_and(|at| at <= now) => {
+                self.begin_stop(StopCause::Timeout, now)
+            }
             Phase::Stopping { kill_at } if kill_at <= now => self.kill(FIRST_AGAIN, now),
             Phase::Draining { until } if until <= now => self.kill(FIRST_AGAIN, now),
-            Phase::Killing { again_at, pause } if again_at <= now => self.kill((pause * 2).min(LAST_AGAIN), now),
+            Phase::Killing { again_at, pause } if again_at <= now => {
+                self.kill((pause * 2).min(LAST_AGAIN), now)
+            }
             _ => None,
         }
     }
@@ -153,7 +157,11 @@ mod tests {
         assert_eq!(course.deadline(), Some(now + GRACE));
         assert_eq!(course.on(Input::Tick, now + GRACE - Duration::from_millis(1)), None);
         assert_eq!(course.on(Input::Tick, now + GRACE), Some(Act::Kill));
-        assert_eq!(course.on(Input::Tick, now + GRACE + FIRST_AGAIN), Some(Act::Kill), "until nothing is left");
+        assert_eq!(
+            course.on(Input::Tick, now + GRACE + FIRST_AGAIN),
+            Some(Act::Kill),
+            "until nothing is left"
+        );
         assert_eq!(course.on(Input::MainEnded, now + GRACE + FIRST_AGAIN), None);
         assert!(!course.is_done());
         assert_eq!(course.on(Input::TreeEmpty, now + GRACE + FIRST_AGAIN), None);
@@ -174,7 +182,10 @@ mod tests {
         let (mut course, now) = course(Some(Duration::from_secs(9)));
         assert_eq!(course.deadline(), Some(now + Duration::from_secs(9)));
         assert_eq!(course.on(Input::Tick, now + Duration::from_secs(9)), Some(Act::Signal));
-        assert_eq!(course.on(Input::StopNow(StopCause::Ordered), now + Duration::from_secs(10)), Some(Act::Kill));
+        assert_eq!(
+            course.on(Input::StopNow(StopCause::Ordered), now + Duration::from_secs(10)),
+            Some(Act::Kill)
+        );
         assert_eq!(course.stop(), Some(StopCause::Timeout));
     }
 }

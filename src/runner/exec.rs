@@ -103,10 +103,15 @@ fn by_hand(arguments: &[OsString]) -> Result<Outcome, ExecError> {
     outcome
 }
 
-fn run_by_hand(folder: &Folder, grace: Option<Duration>, command: Vec<OsString>) -> Result<Outcome, ExecError> {
+fn run_by_hand(
+    folder: &Folder,
+    grace: Option<Duration>,
+    command: Vec<OsString>,
+) -> Result<Outcome, ExecError> {
     let spec = spec_by_hand(grace.unwrap_or(Duration::from_secs(30)), command)
         .map_err(failed("finding the working folder for", folder))?;
-    let spool: LockedSpool = adopt::write_spec(folder, &spec).map_err(failed("writing the spool in", folder))?;
+    let spool: LockedSpool =
+        adopt::write_spec(folder, &spec).map_err(failed("writing the spool in", folder))?;
     let (file, size) = spool.into_file().map_err(failed("reading the spool in", folder))?;
     Ok(supervise(&spec, folder, SpoolWriter::new(folder, file, size, 0), true)?)
 }
@@ -143,7 +148,9 @@ fn kept_folder(path: PathBuf) -> Result<Folder, ExecError> {
     let folder = Folder::at(&path);
     match std::fs::read_dir(&path).map(|mut entries| entries.next().is_none()) {
         Ok(true) => folder.furnish(),
-        Ok(false) => return Err(ExecError::Usage(format!("--spool {}: the folder is not empty", path.display()))),
+        Ok(false) => {
+            return Err(ExecError::Usage(format!("--spool {}: the folder is not empty", path.display())));
+        }
         Err(_) => folder.create(),
     }
     .map_err(failed("making the folder", &folder))?;
@@ -166,9 +173,8 @@ fn parse(arguments: &[OsString]) -> Result<Arguments, String> {
             Some((name, value)) if name.starts_with("--") => (name, Some(OsString::from(value))),
             _ => (&*text, None),
         };
-        let mut value = || {
-            joined.clone().or_else(|| rest.next().cloned()).ok_or_else(|| format!("{name} needs a value"))
-        };
+        let mut value =
+            || joined.clone().or_else(|| rest.next().cloned()).ok_or_else(|| format!("{name} needs a value"));
         match name {
             "--" => {
                 parsed.command = rest.cloned().collect();

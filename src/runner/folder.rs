@@ -144,7 +144,8 @@ fn parse_name(text: &str) -> Option<RunKey> {
 
 /// Whether a text may stand in a path as a sweep's id.
 pub(crate) fn is_sweep_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -156,7 +157,9 @@ mod tests {
         let run = RunKey { sweep: "q7k2m9xa".into(), trial: 17, attempt: 2, fence: 1 << 41 };
         assert_eq!(name(&run), "q7k2m9xa-17.2-2199023255552");
         assert_eq!(parse_name(&name(&run)), Some(run));
-        for odd in ["", "x", "x-1.1", "../x-1.1-5", "x-01.1-5", "x-1.1-5-", "X-1.1-5", "x-1.1-+5", "a-b-1.1-5"] {
+        for odd in
+            ["", "x", "x-1.1", "../x-1.1-5", "x-01.1-5", "x-1.1-5-", "X-1.1-5", "x-1.1-+5", "a-b-1.1-5"]
+        {
             assert_eq!(parse_name(odd), None, "{odd}");
         }
     }

@@ -27,11 +27,14 @@ mod spool;
 mod streams;
 mod supervise;
 mod terminal;
+#[cfg(test)]
+mod testing;
 mod thin;
 mod usage;
 
 pub use adopt::{
-    LockedSpool, OWN_BINARY, Runner, close_orphan, create_locked, hold_runner, spawn_runner, try_lock, wait_for_lock,
+    LockedSpool, OWN_BINARY, Runner, close_orphan, create_locked, hold_runner, spawn_runner, try_lock,
+    wait_for_lock,
 };
 pub use ended::{Counts, Ended, Fault, How, Lost, StopCause, Usage};
 pub use folder::Folder;

@@ -162,7 +162,12 @@ mod tests {
         tail.push(&vec![b'x'; 1 << 20]);
         tail.push("é".repeat(50_000).as_bytes());
         let text = tail.text();
-        assert!(text.len() <= TAIL_BYTES && text.starts_with("[cut] é"), "{} bytes: {:?}", text.len(), &text[..20]);
+        assert!(
+            text.len() <= TAIL_BYTES && text.starts_with("[cut] é"),
+            "{} bytes: {:?}",
+            text.len(),
+            &text[..20]
+        );
     }
 
     #[test]

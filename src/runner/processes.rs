@@ -31,7 +31,8 @@ struct Stat {
 
 /// This machine's boot.
 pub fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |id| id.trim().to_owned())
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| String::new(), |id| id.trim().to_owned())
 }
 
 /// The process with its start time; `None` when there is none of this pid.
@@ -68,7 +69,11 @@ pub(crate) fn kill_descendants() -> usize {
 pub(crate) fn kill_marked(run: &RunKey) -> Vec<OwnedFd> {
     let mark = Mark::of(run);
     let own = std::process::id() as i32;
-    pids().filter(|pid| *pid != own).filter_map(|pid| held_if(pid, |pid| mark.is_on(pid))).filter(kill).collect()
+    pids()
+        .filter(|pid| *pid != own)
+        .filter_map(|pid| held_if(pid, |pid| mark.is_on(pid)))
+        .filter(kill)
+        .collect()
 }
 
 /// Sends SIGKILL to what is left of a dead runner's command: its process group, whose leader it was.

@@ -45,10 +45,19 @@ impl NoStart {
             Some(Errno::NOENT) => NoStart::user(126, missing_interpreter(program)),
             Some(Errno::NOEXEC) => NoStart::user(
                 126,
-                format!("{shown} is neither a binary of this machine nor a script with a `#!` line: add the line, or name its interpreter in `command`"),
+                format!(
+                    "{shown} is neither a binary of this machine nor a script with a `#!` line: add the line, or name its interpreter in `command`"
+                ),
             ),
-            Some(Errno::ACCESS | Errno::PERM) => NoStart::user(126, format!("{shown} may not be executed: {error}")),
-            Some(Errno::TOOBIG) => NoStart::user(126, format!("the arguments of {shown} are too long for this system: pass large values in a file (SWATH_PARAMS has them all)")),
+            Some(Errno::ACCESS | Errno::PERM) => {
+                NoStart::user(126, format!("{shown} may not be executed: {error}"))
+            }
+            Some(Errno::TOOBIG) => NoStart::user(
+                126,
+                format!(
+                    "the arguments of {shown} are too long for this system: pass large values in a file (SWATH_PARAMS has them all)"
+                ),
+            ),
             Some(Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::ISDIR) => {
                 NoStart::user(127, format!("{shown}: {error}"))
             }
@@ -67,7 +76,10 @@ impl NoStart {
 /// Finds the program of `argv` on `path`, seen from `workdir`.
 pub(crate) fn find(argv: &[OsString], path: Option<&OsStr>, workdir: &Path) -> Result<Program, NoStart> {
     if !workdir.is_dir() {
-        return Err(NoStart::user(127, format!("no folder {}: `workdir` must exist where the run starts", workdir.display())));
+        return Err(NoStart::user(
+            127,
+            format!("no folder {}: `workdir` must exist where the run starts", workdir.display()),
+        ));
     }
     let (mut argv, note) = with_python(argv, path, workdir);
     let name = argv.first_mut().ok_or_else(|| NoStart::user(127, "the command is empty".to_owned()))?;
@@ -76,14 +88,22 @@ pub(crate) fn find(argv: &[OsString], path: Option<&OsStr>, workdir: &Path) -> R
         let file = workdir.join(&*name);
         return match is_executable(&file) {
             Some(true) => Ok(Program { path: file, argv, note }),
-            Some(false) => Err(NoStart::user(126, format!("{shown} is not executable: chmod +x it, or name its interpreter in `command`"))),
+            Some(false) => Err(NoStart::user(
+                126,
+                format!("{shown} is not executable: chmod +x it, or name its interpreter in `command`"),
+            )),
             None => Err(NoStart::user(127, format!("no program {shown} (from {})", workdir.display()))),
         };
     }
     match on_path(name, path, workdir) {
         Found::Program(file) => Ok(Program { path: file, argv, note }),
-        Found::NotExecutable(file) => Err(NoStart::user(126, format!("{} is not executable", file.display()))),
-        Found::Nothing => Err(NoStart::user(127, format!("no program `{shown}` on PATH: install it, or name it by its path in `command`"))),
+        Found::NotExecutable(file) => {
+            Err(NoStart::user(126, format!("{} is not executable", file.display())))
+        }
+        Found::Nothing => Err(NoStart::user(
+            127,
+            format!("no program `{shown}` on PATH: install it, or name it by its path in `command`"),
+        )),
     }
 }
 
@@ -140,5 +160,69 @@ fn missing_interpreter(program: &Path) -> String {
             if interpreter.ends_with('\r') { " (the line ends with a carriage return)" } else { "" }
         ),
         None => format!("{}: its loader or a library of it is missing", program.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::testing::TempDir;
+
+    fn file(dir: &TempDir, name: &str, mode: u32) {
+        let path = dir.path().join(name);
+        std::fs::write(&path, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn find_in(dir: &TempDir, argv: &[&str]) -> Result<Program, NoStart> {
+        let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
+        find(&argv, Some(dir.path().as_os_str()), dir.path())
+    }
+
+    #[test]
+    fn python3_is_taken_for_python_where_only_that_exists() {
+        let dir = TempDir::new();
+        file(&dir, "python3", 0o755);
+        file(&dir, "env", 0o755);
+        for argv in [&["python", "x.py"][..], &["env", "python", "x.py"]] {
+            let program = find_in(&dir, argv).unwrap();
+            assert!(program.argv.iter().any(|word| word == "python3"), "{program:?}");
+            assert_eq!(program.note.as_deref(), Some("there is no `python` on PATH: `python3` was taken"));
+        }
+        assert_eq!(find_in(&dir, &["python3", "python"]).unwrap().argv, ["python3", "python"]);
+        file(&dir, "python", 0o755);
+        let program = find_in(&dir, &["python", "x.py"]).unwrap();
+        assert_eq!((program.argv[0].to_str(), program.note), (Some("python"), None));
+    }
+
+    #[test]
+    fn f27_a_program_that_cannot_be_started_is_named() {
+        let dir = TempDir::new();
+        file(&dir, "plain", 0o644);
+        let code_and_message =
+            |argv: &[&str]| find_in(&dir, argv).map_err(|no| (no.code, no.message)).unwrap_err();
+        assert_eq!(
+            code_and_message(&["absent"]),
+            (127, "no program `absent` on PATH: install it, or name it by its path in `command`".to_owned())
+        );
+        assert_eq!(code_and_message(&["plain"]).0, 126);
+        assert_eq!(
+            code_and_message(&["./plain"]),
+            (126, "./plain is not executable: chmod +x it, or name its interpreter in `command`".to_owned())
+        );
+        assert_eq!(code_and_message(&["./none"]).0, 127);
+        let no = find(&["sh".into()], None, Path::new("/no/such/folder")).unwrap_err();
+        assert_eq!(no.message, "no folder /no/such/folder: `workdir` must exist where the run starts");
+    }
+
+    #[test]
+    fn f27_what_another_machine_could_do_is_infrastructure() {
+        let fault = |errno: Errno| NoStart::from_spawn(&errno.into(), Path::new("/bin/x")).fault;
+        for errno in [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::IO, Errno::TXTBSY] {
+            assert_eq!(fault(errno), Fault::Infrastructure, "{errno:?}");
+        }
+        for errno in [Errno::NOENT, Errno::NOEXEC, Errno::ACCESS, Errno::TOOBIG] {
+            assert_eq!(fault(errno), Fault::User, "{errno:?}");
+        }
     }
 }

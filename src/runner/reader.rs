@@ -106,7 +106,10 @@ impl SpoolReader {
     }
 
     /// Reads the next entry, or `None` where there is none yet.
-    #[expect(clippy::should_implement_trait, reason = "an iterator that ends is done; this one goes on later")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator that ends is done; this one goes on later"
+    )]
     pub fn next(&mut self) -> Result<Option<Entry>, SpoolError> {
         if self.at.reserve.is_none() {
             if let Some((entry, offset)) = self.read_frame(None, self.at.offset)? {
@@ -148,7 +151,8 @@ impl SpoolReader {
             Parsed::Incomplete { .. } => return Ok(None),
             Parsed::Damaged => return Err(SpoolError::Damaged { path: path(), offset }),
         };
-        let record = Record::decode(&raw).map_err(|error| SpoolError::Record { path: path(), offset, error })?;
+        let record =
+            Record::decode(&raw).map_err(|error| SpoolError::Record { path: path(), offset, error })?;
         let expected = if record.is_numbered() { self.at.last_seq + 1 } else { 0 };
         if raw.seq != expected {
             return Err(SpoolError::Damaged { path: path(), offset });

@@ -251,6 +251,9 @@ mod tests {
     fn a_spec_of_a_newer_format_is_refused_by_its_number() {
         let body = br#"{"format": 99, "what": "nobody knows"}"#;
         let error = Record::decode(&RawFrame { seq: 0, kind: SPEC, body }).unwrap_err();
-        assert_eq!(error.to_string(), "format 99, and this swath reads up to 1: use the newer binary that wrote it");
+        assert_eq!(
+            error.to_string(),
+            "format 99, and this swath reads up to 1: use the newer binary that wrote it"
+        );
     }
 }

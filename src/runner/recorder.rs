@@ -50,7 +50,8 @@ impl Recorder {
 
     /// Writes the end.
     pub(crate) fn end(&mut self, ended: Ended) -> std::io::Result<()> {
-        let first: BTreeSet<u32> = self.wanted.iter().filter_map(|name| self.names.get(name).copied()).collect();
+        let first: BTreeSet<u32> =
+            self.wanted.iter().filter_map(|name| self.names.get(name).copied()).collect();
         self.spool.end(ended, &first)
     }
 

@@ -36,8 +36,7 @@ impl Signals {
             };
             flag::register(signal, Arc::clone(meaning))?;
         }
-        let waking: &[i32] =
-            if by_hand { &[SIGTERM, SIGQUIT, SIGINT, SIGHUP] } else { &[SIGTERM, SIGQUIT] };
+        let waking: &[i32] = if by_hand { &[SIGTERM, SIGQUIT, SIGINT, SIGHUP] } else { &[SIGTERM, SIGQUIT] };
         for signal in waking {
             low_level::pipe::register(*signal, waker.try_clone()?)?;
         }

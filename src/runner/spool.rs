@@ -98,21 +98,13 @@ impl SpoolWriter {
         self.retry_at = (!done).then_some(now + RETRY);
     }
 
-    /// Rows of which only the best and last values were kept.
-    pub(crate) fn thinned(&self) -> u64 {
-        self.waiting.thinned
-    }
-
     /// Writes the end, in the spool or else in the reserve; nothing may follow. `first`: metrics that have precedence
     /// where room is short.
-    pub(crate) fn end(&mut self, mut ended: Ended, first: &BTreeSet<u32>) -> std::io::Result<()> {
-        if self.reserve_offset == 0 && self.write_waiting() {
-            (ended.last_seq, ended.reports) = (self.last_seq, self.reports);
-            ended.counts.thinned_rows += self.waiting.thinned;
-            if self.append(&Record::Ended(Box::new(ended.clone()))) {
-                self.ring();
-                return Ok(());
-            }
+    pub(crate) fn end(&mut self, ended: Ended, first: &BTreeSet<u32>) -> std::io::Result<()> {
+        if self.reserve_offset == 0 && self.write_waiting() && self.append(&self.with_numbers(ended.clone()))
+        {
+            self.ring();
+            return Ok(());
         }
         let frames = self.reserve_frames(ended, first);
         let reserve = self.reserve.as_ref().ok_or(std::io::ErrorKind::StorageFull)?;
@@ -168,13 +160,15 @@ impl SpoolWriter {
     }
 
     /// The frames that the reserve has room for: names, best and last values, those of `first` before others, the end.
-    fn reserve_frames(&mut self, mut ended: Ended, first: &BTreeSet<u32>) -> Vec<u8> {
+    fn reserve_frames(&mut self, ended: Ended, first: &BTreeSet<u32>) -> Vec<u8> {
         self.waiting.thin_all();
         let room = RESERVE_BYTES.saturating_sub(self.reserve_offset as usize) - encoded_len(&ended);
         let names: Vec<Record> = std::mem::take(&mut self.waiting.queue).into();
         let reports = self.waiting.thinner.drain();
-        let (preferred, others): (Vec<_>, Vec<_>) = reports.into_iter().map(|report| split(report, first)).unzip();
-        let rows = preferred.into_iter().chain(others).filter(|row| !row.values.is_empty()).map(Record::Report);
+        let (preferred, others): (Vec<_>, Vec<_>) =
+            reports.into_iter().map(|report| split(report, first)).unzip();
+        let rows =
+            preferred.into_iter().chain(others).filter(|row| !row.values.is_empty()).map(Record::Report);
         let mut out = Vec::new();
         for record in names.into_iter().chain(rows) {
             let before = out.len();
@@ -185,10 +179,14 @@ impl SpoolWriter {
             }
             self.count(&record, seq);
         }
-        (ended.last_seq, ended.reports) = (self.last_seq, self.reports);
-        ended.counts.thinned_rows = self.waiting.thinned;
-        encode(&Record::Ended(Box::new(ended)), self.last_seq, &mut out);
+        encode(&self.with_numbers(ended), self.last_seq, &mut out);
         out
+    }
+
+    fn with_numbers(&self, mut ended: Ended) -> Record {
+        (ended.last_seq, ended.reports) = (self.last_seq, self.reports);
+        ended.counts.thinned_rows += self.waiting.thinned;
+        Record::Ended(Box::new(ended))
     }
 
     /// One byte; a full bell is as good.
@@ -253,4 +251,134 @@ fn encoded_len(ended: &Ended) -> usize {
 fn split(report: Report, first: &BTreeSet<u32>) -> (Report, Report) {
     let (wanted, others) = report.values.iter().partition(|(id, _)| first.contains(id));
     (Report { values: wanted, ..report.clone() }, Report { values: others, ..report })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::adopt;
+    use crate::runner::ended::How;
+    use crate::runner::reader::SpoolReader;
+    use crate::runner::spec::Spec;
+    use crate::runner::testing::{TempDir, a_spec};
+
+    fn report(step: i64, values: &[(u32, f64)]) -> Record {
+        Record::Report(Report { step, time_us: step, source: 3, values: values.to_vec() })
+    }
+
+    fn names(names: &[&str]) -> Record {
+        Record::Names(names.iter().enumerate().map(|(id, name)| (id as u32, (*name).to_owned())).collect())
+    }
+
+    /// A spool with its spec, written by `file` from then on.
+    fn a_spool(dir: &TempDir, spec: &Spec, file: Option<File>) -> (Folder, SpoolWriter) {
+        let spool = adopt::create_locked(dir.path(), spec).unwrap();
+        let folder = spool.folder().clone();
+        let (own, size) = spool.into_file().unwrap();
+        let writer = SpoolWriter::new(&folder, file.unwrap_or(own), size, 0);
+        (folder, writer)
+    }
+
+    fn read(folder: &Folder) -> Vec<(u64, Record)> {
+        let mut reader = SpoolReader::open(folder).unwrap();
+        std::iter::from_fn(|| reader.next().unwrap()).map(|entry| (entry.seq, entry.record)).skip(1).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_in_order_and_numbered_densely() {
+        let dir = TempDir::new();
+        let (folder, mut writer) = a_spool(&dir, &a_spec(&["true"]), None);
+        let now = Instant::now();
+        writer.write(names(&["loss"]), now);
+        writer.write(report(0, &[(0, 0.5)]), now);
+        let mut reader = SpoolReader::open(&folder).unwrap();
+        while reader.next().unwrap().is_some() {}
+        let position = reader.position();
+        writer.write(report(1, &[(0, f64::INFINITY)]), now);
+        writer.end(Ended::of(How::Exited(0)), &BTreeSet::new()).unwrap();
+        let later = SpoolReader::open_at(&folder, position).unwrap().next().unwrap().unwrap();
+        assert_eq!((later.seq, later.record), (3, report(1, &[(0, f64::INFINITY)])));
+        let all = read(&folder);
+        assert_eq!(all.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        let Record::Ended(ended) = &all[3].1 else { panic!("{all:?}") };
+        assert_eq!((ended.last_seq, ended.reports), (3, 2));
+    }
+
+    #[test]
+    fn f64_a_full_disk_keeps_best_and_last_values_and_the_end() {
+        let dir = TempDir::new();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let (folder, mut writer) = a_spool(&dir, &a_spec(&["true"]), Some(full));
+        let now = Instant::now();
+        writer.write(names(&["loss", "wanted"]), now);
+        for step in 0..50_000 {
+            let loss = ((step - 30_000) as f64).abs();
+            writer.write(report(step, &[(0, loss), (1, -loss)]), now + Duration::from_millis(step as u64));
+        }
+        writer.end(Ended::of(How::Exited(0)), &BTreeSet::from([1])).unwrap();
+        let all = read(&folder);
+        assert_eq!(all[0].1, names(&["loss", "wanted"]));
+        let value = |step: i64, id: u32| {
+            all.iter().any(|(_, record)| match record {
+                Record::Report(row) => row.step == step && row.values.iter().any(|(own, _)| *own == id),
+                _ => false,
+            })
+        };
+        for (step, id) in [(30_000, 0), (49_999, 0), (30_000, 1), (49_999, 1)] {
+            assert!(value(step, id), "step {step} of metric {id}");
+        }
+        let Record::Ended(ended) = &all.last().unwrap().1 else { panic!("no end") };
+        assert!(ended.counts.thinned_rows > 40_000, "{ended:?}");
+        assert_eq!(ended.last_seq as usize, all.len() - 1);
+    }
+
+    #[test]
+    fn f64_what_waited_is_written_when_there_is_room_again() {
+        let dir = TempDir::new();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let (folder, mut writer) = a_spool(&dir, &a_spec(&["true"]), Some(full));
+        let now = Instant::now();
+        writer.write(names(&["loss"]), now);
+        for step in 0..20_000 {
+            writer.write(report(step, &[(0, step as f64)]), now);
+        }
+        assert_eq!(read(&folder), []);
+        writer.spool = File::options().append(true).open(folder.spool()).unwrap();
+        writer.write(report(20_000, &[(0, -1.0)]), writer.deadline().unwrap());
+        let all = read(&folder);
+        assert_eq!(all[0].1, names(&["loss"]), "names go first");
+        let steps: Vec<i64> = all[1..]
+            .iter()
+            .map(|(_, record)| if let Record::Report(row) = record { row.step } else { -1 })
+            .collect();
+        assert!(steps.is_sorted() && steps.len() > 2, "{steps:?}");
+        assert_eq!((steps[0], steps[steps.len() - 1]), (0, 20_000), "least, then what came last");
+        assert_eq!(
+            all.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(),
+            (1..=all.len() as u64).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn a_torn_last_frame_is_cut_and_the_orphan_closed() {
+        let dir = TempDir::new();
+        let spec = a_spec(&["true"]);
+        let (folder, mut writer) = a_spool(&dir, &spec, None);
+        writer.write(names(&["loss"]), Instant::now());
+        drop(writer);
+        let mut bytes = std::fs::read(folder.spool()).unwrap();
+        let whole = bytes.len();
+        frame::encode(2, 4, &[0; 40], &mut bytes);
+        std::fs::write(folder.spool(), &bytes[..bytes.len() - 7]).unwrap();
+        assert_eq!(read(&folder).len(), 1, "a torn frame is none yet");
+        let spool = adopt::try_lock(&folder).unwrap().unwrap();
+        let ended = adopt::close_orphan(spool, &spec.run).unwrap();
+        assert_eq!(ended.how, How::Lost(crate::runner::Lost::NeverStarted));
+        let all = read(&folder);
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[1], (2, Record::Ended(Box::new(ended.clone()))));
+        assert!(std::fs::read(folder.spool()).unwrap().len() > whole);
+        let again = adopt::close_orphan(adopt::try_lock(&folder).unwrap().unwrap(), &spec.run).unwrap();
+        assert_eq!(again, ended, "an end is written once");
+    }
 }

@@ -39,7 +39,7 @@ use super::{channels, environment, failpoint, processes, recorder, terminal, usa
 
 /// Why a run could not be supervised; nothing of it was started.
 #[derive(Debug, thiserror::Error)]
-pub enum SuperviseError {
+pub(crate) enum SuperviseError {
     /// The system refused what every run needs.
     #[error("{what}: {error}")]
     Io {
@@ -66,11 +66,12 @@ pub(crate) struct Outcome {
 /// Runs `spec`'s command to its end. `by_hand`: for a person or a pod, not an agent: output is passed on, stdin is not
 /// taken away unless it is a terminal, and Ctrl-C stops the run.
 pub(crate) fn supervise(
-    spec: &Spec, folder: &Folder, spool: SpoolWriter, by_hand: bool,
+    spec: &Spec,
+    folder: &Folder,
+    spool: SpoolWriter,
+    by_hand: bool,
 ) -> Result<Outcome, SuperviseError> {
-    if !by_hand {
-        terminal::give_up();
-    }
+    terminal::give_up();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| cannot("becoming a subreaper")(error.into()))?;
     let signals = Signals::catch(by_hand).map_err(cannot("catching signals"))?;
@@ -145,7 +146,9 @@ fn write_files(spec: &Spec, folder: &Folder) -> io::Result<()> {
 }
 
 fn start(
-    prepared: Prepared, by_hand: bool, notes: &mut Vec<String>,
+    prepared: Prepared,
+    by_hand: bool,
+    notes: &mut Vec<String>,
 ) -> Result<(Process, [OwnedFd; 2]), NoStart> {
     let Prepared { program: Program { path, argv, note }, environment, workdir } = prepared;
     notes.extend(note);
@@ -161,10 +164,7 @@ fn start(
     // Not reaped yet, so it is there even when it has ended.
     let process = processes::identify(pid).unwrap_or(Process { pid, start: 0 });
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let pipes = [
-        stdout.expect("stdout was piped").into(),
-        stderr.expect("stderr was piped").into(),
-    ];
+    let pipes = [stdout.expect("stdout was piped").into(), stderr.expect("stderr was piped").into()];
     Ok((process, pipes))
 }
 

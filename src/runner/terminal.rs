@@ -9,7 +9,10 @@ use std::os::fd::AsRawFd;
 /// Leaves the terminal to whoever else has it. Does nothing where there is none.
 pub(crate) fn give_up() {
     let Ok(terminal) = File::open("/dev/tty") else { return };
-    #[expect(unsafe_code, reason = "no safe wrapper of TIOCNOTTY; it takes a descriptor that is open here, and no pointer")]
+    #[expect(
+        unsafe_code,
+        reason = "no safe wrapper of TIOCNOTTY; it takes a descriptor that is open here, and no pointer"
+    )]
     unsafe {
         libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY);
     }

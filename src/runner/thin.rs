@@ -79,7 +79,10 @@ mod tests {
         let mut thinner = Thinner::default();
         for (order, value) in [3.0, 1.0, f64::NAN, 9.0, 2.0].into_iter().enumerate() {
             let step = order as i64;
-            thinner.take(&Report { step, time_us: 0, source: 0, values: vec![(0, value), (1, -1.0)] }, order as u64);
+            thinner.take(
+                &Report { step, time_us: 0, source: 0, values: vec![(0, value), (1, -1.0)] },
+                order as u64,
+            );
         }
         let rows: Vec<_> = thinner.drain().into_iter().map(|row| (row.step, row.values)).collect();
         assert_eq!(

@@ -8,7 +8,10 @@ use super::ended::Usage;
 /// User and system time of the children that were reaped, and the largest resident set among them.
 pub(crate) fn of_children(wall: Duration) -> Usage {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    #[expect(unsafe_code, reason = "no safe wrapper of getrusage; it writes one struct, which is valid as zeros too")]
+    #[expect(
+        unsafe_code,
+        reason = "no safe wrapper of getrusage; it writes one struct, which is valid as zeros too"
+    )]
     let usage = unsafe {
         libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr());
         usage.assume_init()
