@@ -69,7 +69,7 @@ pub fn create_locked(runs: &Path, spec: &Spec) -> io::Result<LockedSpool> {
             "a sweep's id is [0-9a-z], at most 64 characters",
         ));
     }
-    let folder = Folder::of(runs, &spec.run);
+    let folder = Folder::of(&std::path::absolute(runs)?, &spec.run);
     folder.create()?;
     let spool = write_spec(&folder, spec).inspect_err(|_| {
         // The first error is the one to tell; a folder that stays is closed as one that never started.

@@ -137,12 +137,27 @@ fn write_files(spec: &Spec, folder: &Folder) -> io::Result<()> {
     create(folder.params(), &spec.params_json)?;
     create(folder.metrics(), "")?;
     if spec.collect.wandb {
-        create(channels::wandb_parameters_path(&environment::wandb_run(spec, folder)), &spec.wandb_config)?;
+        let parameters = channels::wandb_parameters_path(&environment::wandb_run(spec, folder));
+        if let Some(parent) = parameters.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        create(parameters, &spec.wandb_config)?;
+        copy_netrc(folder)?;
     }
     if let Some(checkpoints) = &spec.checkpoint_dir {
         std::fs::create_dir_all(checkpoints)?;
     }
     Ok(())
+}
+
+/// `wandb.login(key=..)` writes into this copy instead of the user's own file.
+fn copy_netrc(folder: &Folder) -> io::Result<()> {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".netrc"));
+    let Some(own) = std::env::var_os("NETRC").map(PathBuf::from).or_else(home) else { return Ok(()) };
+    // Whatever makes it unreadable: the command would not have read it either.
+    let Ok(text) = std::fs::read(own) else { return Ok(()) };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(folder.netrc())?.write_all(&text)
 }
 
 fn start(
