@@ -71,10 +71,12 @@ pub(crate) fn supervise(
     spool: SpoolWriter,
     by_hand: bool,
 ) -> Result<Outcome, SuperviseError> {
-    terminal::give_up();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| cannot("becoming a subreaper")(error.into()))?;
     let signals = Signals::catch(by_hand).map_err(cannot("catching signals"))?;
+    if terminal::give_up() {
+        signals.take_stop(); // the hang-up that this may have caused
+    }
     let mut recorder = Recorder::new(spool, spec.wanted.clone());
     let mut notes = Vec::new();
     let prepared = prepare(spec, folder).and_then(|prepared| start(prepared, by_hand, &mut notes));
@@ -307,7 +309,7 @@ impl Supervisor<'_> {
             self.streams.pump(stream, &mut self.collector);
         }
         let passed = Instant::now();
-        self.credit = if floods { self.credit + (passed - now) } else { Duration::MAX };
+        self.credit = if floods { self.credit.saturating_add(passed - now) } else { Duration::MAX };
         if self.collector.is_behind() && !self.credit.is_zero() {
             self.collector.read_lines();
             self.credit = self.credit.min(Duration::from_millis(10)).saturating_sub(passed.elapsed());

@@ -6,9 +6,9 @@
 use std::fs::File;
 use std::os::fd::AsRawFd;
 
-/// Leaves the terminal to whoever else has it. Does nothing where there is none.
-pub(crate) fn give_up() {
-    let Ok(terminal) = File::open("/dev/tty") else { return };
+/// Leaves the terminal to whoever else has it; false where there is none. A session's leader gets a SIGHUP for it.
+pub(crate) fn give_up() -> bool {
+    let Ok(terminal) = File::open("/dev/tty") else { return false };
     #[expect(
         unsafe_code,
         reason = "no safe wrapper of TIOCNOTTY; it takes a descriptor that is open here, and no pointer"
@@ -16,4 +16,5 @@ pub(crate) fn give_up() {
     unsafe {
         libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY);
     }
+    true
 }

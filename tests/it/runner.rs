@@ -338,7 +338,7 @@ fn a_stop_that_is_obeyed_kills_nobody() {
     let finished = live.finish();
     let ended = finished.ended();
     assert_eq!((&ended.how, ended.signalled, ended.killed), (&How::Exited(7), true, false));
-    assert_eq!(ended.tail, "bye");
+    assert!(ended.tail.starts_with("bye"), "{}", ended.tail);
 }
 
 #[test]
@@ -482,7 +482,7 @@ fn f25_a_pid_that_is_used_again_is_not_hit() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{:?}", output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
@@ -497,9 +497,9 @@ fn in_a_namespace_a_stranger_survives() {
     runner.child.wait().unwrap();
     rustix::process::kill_process(rustix::process::Pid::from_raw(command.pid).unwrap(), Signal::KILL)
         .unwrap();
-    wait_for("the command's death", || {
-        (!Path::new(&format!("/proc/{}", command.pid)).exists()).then_some(())
-    });
+    // This process is the namespace's first one, so the orphan is its to reap.
+    let pid = rustix::process::Pid::from_raw(command.pid);
+    rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();
     let mut stranger = wait_for("the pid again", || {
         fs::write("/proc/sys/kernel/ns_last_pid", (command.pid - 1).to_string()).unwrap();
         let mut child = Command::new("setsid").args(["sleep", "1000"]).spawn().unwrap();
