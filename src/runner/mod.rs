@@ -14,6 +14,7 @@ pub mod exec;
 pub mod failpoint;
 mod folder;
 mod frame;
+mod launch;
 mod output;
 mod processes;
 mod program;
@@ -38,6 +39,7 @@ pub use adopt::{
 };
 pub use ended::{Counts, Ended, Fault, How, Lost, StopCause, Usage};
 pub use folder::Folder;
+pub use output::{Piece, read_output};
 pub use processes::boot_id;
 pub use reader::{Entry, Position, SpoolError, SpoolReader};
 pub use record::{BadRecord, Process, Record, Report, SignalSent, Started};

@@ -5,8 +5,8 @@
 //! came. What the disk has no room for is counted.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use super::folder::Folder;
 
@@ -78,12 +78,72 @@ impl Log {
     }
 }
 
-fn open(path: &PathBuf) -> io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).open(path)
 }
 
-fn full_half(path: &std::path::Path, number: u64) -> PathBuf {
+fn full_half(path: &Path, number: u64) -> PathBuf {
     path.with_file_name(format!("out.log.{number}"))
+}
+
+/// A piece of a run's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Where it begins in the whole output: beyond what was asked for where that is no longer kept.
+    pub offset: u64,
+    /// Its bytes; none at the end so far.
+    pub bytes: Vec<u8>,
+}
+
+/// Reads up to `most` bytes of a run's output from `offset` on, while its runner may be writing.
+pub fn read_output(folder: &Folder, offset: u64, most: usize) -> io::Result<Piece> {
+    loop {
+        let full = last_full_half(folder)?;
+        let piece = read_at(folder, full, offset, most);
+        // A rotation between the two looks has moved the files.
+        if last_full_half(folder)? == full {
+            return piece;
+        }
+    }
+}
+
+/// Number and size of the full half that is kept.
+fn last_full_half(folder: &Folder) -> io::Result<Option<(u64, u64)>> {
+    let mut last = None;
+    for entry in fs::read_dir(folder.path())? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("out.log.")?.parse::<u64>().ok());
+        if let Some(number) = number {
+            // One that is gone meanwhile has a successor.
+            let size = entry.metadata().map_or(0, |about| about.len());
+            last = last.max(Some((number, size)));
+        }
+    }
+    Ok(last)
+}
+
+fn read_at(folder: &Folder, full: Option<(u64, u64)>, offset: u64, most: usize) -> io::Result<Piece> {
+    let (number, half) = full.unwrap_or((0, 0));
+    let (oldest, current) = match full {
+        Some(_) => (number * half, (number + 1) * half),
+        None => (0, 0),
+    };
+    let offset = offset.max(oldest);
+    let (path, at) = match offset.checked_sub(current) {
+        Some(at) => (folder.log(), at),
+        None => (full_half(&folder.log(), number), offset - oldest),
+    };
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        file => {
+            let mut file = file?;
+            file.seek(SeekFrom::Start(at))?;
+            file.take(most as u64).read_to_end(&mut bytes)?;
+        }
+    }
+    Ok(Piece { offset, bytes })
 }
 
 /// The end of the output, kept in memory: it is there when the disk was full.
@@ -145,6 +205,7 @@ fn shorten(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runner::testing::TempDir;
 
     #[test]
     fn the_tail_is_the_last_twenty_lines() {
@@ -179,14 +240,24 @@ mod tests {
 
     #[test]
     fn the_log_keeps_the_newest_half_to_whole_of_its_limit() {
-        let dir = std::env::temp_dir().join(format!("swath-log-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let mut log = Log::create(&Folder::at(&dir), 20);
+        let dir = TempDir::new();
+        let folder = Folder::at(dir.path());
+        let mut log = Log::create(&folder, 20);
+        assert_eq!(read_output(&folder, 0, 9).unwrap(), Piece { offset: 0, bytes: Vec::new() });
         log.write(b"0123456789abcdefghijABCDEFGHIJ___");
-        let names: Vec<_> = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2, "{names:?}");
-        assert_eq!(fs::read(dir.join("out.log.2")).unwrap(), b"ABCDEFGHIJ");
-        assert_eq!(fs::read(dir.join("out.log")).unwrap(), b"___");
-        fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(fs::read(dir.path().join("out.log.2")).unwrap(), b"ABCDEFGHIJ");
+        assert_eq!(fs::read(dir.path().join("out.log")).unwrap(), b"___");
+        for (offset, most, found, text) in [
+            (0, 99, 20, "ABCDEFGHIJ"),
+            (25, 2, 25, "FG"),
+            (30, 99, 30, "___"),
+            (32, 99, 32, "_"),
+            (33, 99, 33, ""),
+        ] {
+            let piece = read_output(&folder, offset, most).unwrap();
+            assert_eq!(piece, Piece { offset: found, bytes: text.as_bytes().to_vec() });
+        }
     }
 }

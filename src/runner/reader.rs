@@ -111,11 +111,11 @@ impl SpoolReader {
         reason = "an iterator that ends is done; this one goes on later"
     )]
     pub fn next(&mut self) -> Result<Option<Entry>, SpoolError> {
-        if self.at.reserve.is_none() {
-            if let Some((entry, offset)) = self.read_frame(None, self.at.offset)? {
-                self.at.offset = offset;
-                return Ok(Some(entry));
-            }
+        if self.at.reserve.is_none()
+            && let Some((entry, offset)) = self.read_frame(None, self.at.offset)?
+        {
+            self.at.offset = offset;
+            return Ok(Some(entry));
         }
         let from = self.at.reserve.unwrap_or(0);
         let reserve = match File::open(self.folder.reserve()) {

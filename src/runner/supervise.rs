@@ -8,13 +8,7 @@
 //! The command's process is reaped here alone, so its pid and group are its own as long as `main` says that it runs;
 //! afterwards signals go by pidfd (`processes`).
 
-use std::fs::OpenOptions;
-use std::io::{self, IsTerminal, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::io;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -24,10 +18,11 @@ use rustix::time::Timespec;
 
 use super::collect::Collector;
 use super::course::{Act, Course, Input};
-use super::ended::{Counts, Ended, How, StopCause};
+use super::ended::{Counts, Ended, Fault, How, Lost, StopCause};
 use super::folder::Folder;
+use super::launch::{self, Launched};
 use super::output::Log;
-use super::program::{self, NoStart, Program};
+use super::program::NoStart;
 use super::record::{Process, Record, SignalSent, Started};
 use super::recorder::{Recorder, now_us};
 use super::signals::Signals;
@@ -35,26 +30,18 @@ use super::silence::SilenceWatch;
 use super::spec::{Spec, StopSignal};
 use super::spool::SpoolWriter;
 use super::streams::Streams;
-use super::{channels, environment, failpoint, processes, recorder, terminal, usage};
+use super::{failpoint, processes, recorder, terminal, usage};
 
-/// Why a run could not be supervised; nothing of it was started.
+/// The system refused what every run needs. Of the command nothing was started, or nothing is left.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SuperviseError {
-    /// The system refused what every run needs.
-    #[error("{what}: {error}")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// What happened.
-        error: io::Error,
-    },
-    /// The spec's pattern, which was checked before, is none here.
-    #[error(transparent)]
-    Pattern(#[from] channels::PatternError),
+#[error("{what}: {error}")]
+pub(crate) struct SuperviseError {
+    what: &'static str,
+    error: io::Error,
 }
 
 fn cannot(what: &'static str) -> impl FnOnce(io::Error) -> SuperviseError {
-    move |error| SuperviseError::Io { what, error }
+    move |error| SuperviseError { what, error }
 }
 
 /// How a run came out: its end, and the exit code that a shell would give it.
@@ -78,18 +65,15 @@ pub(crate) fn supervise(
         signals.take_stop(); // the hang-up that this may have caused
     }
     let mut recorder = Recorder::new(spool, spec.wanted.clone());
-    let mut notes = Vec::new();
-    let prepared = prepare(spec, folder).and_then(|prepared| start(prepared, by_hand, &mut notes));
-    let (command, pipes) = match prepared {
+    let (Launched { command, pipes, note }, collector) = match start(spec, folder, by_hand) {
         Ok(started) => started,
-        Err(refused) => return never_started(refused, &mut recorder),
+        Err(refused) => return never_started(refused, folder, &mut recorder),
     };
     let now = Instant::now();
     failpoint::reach("before_started");
-    recorder.spool().write(Record::Started(started(spec, command, notes)), now);
+    recorder.spool().write(Record::Started(started(spec, command, note)), now);
     failpoint::reach("after_started");
     let streams = Streams::new(pipes, Log::create(folder, spec.log_bytes), by_hand);
-    let collector = Collector::new(spec, folder, now)?;
     let timeout = spec.timeout_ms.map(Duration::from_millis);
     let mut supervisor = Supervisor {
         spec,
@@ -109,83 +93,18 @@ pub(crate) fn supervise(
     supervisor.finish(folder)
 }
 
-/// A command ready to be spawned.
-struct Prepared {
-    program: Program,
-    environment: environment::Environment,
-    workdir: PathBuf,
-}
-
-/// Writes the run's files and finds its program.
-fn prepare(spec: &Spec, folder: &Folder) -> Result<Prepared, NoStart> {
-    let environment = environment::build(spec, folder, std::env::vars_os().collect());
-    write_files(spec, folder).map_err(|error| NoStart {
-        fault: super::ended::Fault::Infrastructure,
+/// Channels are opened before the command starts, so that none of its first words is missed.
+fn start(spec: &Spec, folder: &Folder, by_hand: bool) -> Result<(Launched, Collector), NoStart> {
+    let prepared = launch::prepare(spec, folder)?;
+    let collector = Collector::new(spec, folder, Instant::now()).map_err(|error| NoStart {
+        fault: Fault::User,
         code: 125,
-        message: format!("writing the run's files into {}: {error}", folder.path().display()),
+        message: error.to_string(),
     })?;
-    let workdir = spec.workdir.clone().unwrap_or_else(|| folder.path().to_owned());
-    let path = environment.get(std::ffi::OsStr::new("PATH")).map(|path| path.as_os_str());
-    let program = program::find(&spec.argv, path, &workdir)?;
-    Ok(Prepared { program, environment, workdir })
+    Ok((prepared.start(by_hand)?, collector))
 }
 
-fn write_files(spec: &Spec, folder: &Folder) -> io::Result<()> {
-    let create = |path: PathBuf, text: &str| {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        options.open(path)?.write_all(text.as_bytes())
-    };
-    create(folder.params(), &spec.params_json)?;
-    create(folder.metrics(), "")?;
-    if spec.collect.wandb {
-        let parameters = channels::wandb_parameters_path(&environment::wandb_run(spec, folder));
-        if let Some(parent) = parameters.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        create(parameters, &spec.wandb_config)?;
-        copy_netrc(folder)?;
-    }
-    if let Some(checkpoints) = &spec.checkpoint_dir {
-        std::fs::create_dir_all(checkpoints)?;
-    }
-    Ok(())
-}
-
-/// `wandb.login(key=..)` writes into this copy instead of the user's own file.
-fn copy_netrc(folder: &Folder) -> io::Result<()> {
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".netrc"));
-    let Some(own) = std::env::var_os("NETRC").map(PathBuf::from).or_else(home) else { return Ok(()) };
-    // Whatever makes it unreadable: the command would not have read it either.
-    let Ok(text) = std::fs::read(own) else { return Ok(()) };
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).open(folder.netrc())?.write_all(&text)
-}
-
-fn start(
-    prepared: Prepared,
-    by_hand: bool,
-    notes: &mut Vec<String>,
-) -> Result<(Process, [OwnedFd; 2]), NoStart> {
-    let Prepared { program: Program { path, argv, note }, environment, workdir } = prepared;
-    notes.extend(note);
-    let mut command = Command::new(&path);
-    if let Some((name, arguments)) = argv.split_first() {
-        command.arg0(name).args(arguments);
-    }
-    let stdin = if by_hand && !io::stdin().is_terminal() { Stdio::inherit() } else { Stdio::null() };
-    command.env_clear().envs(environment).current_dir(workdir).process_group(0);
-    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| NoStart::from_spawn(&error, &path))?;
-    let pid = child.id() as i32;
-    // Not reaped yet, so it is there even when it has ended.
-    let process = processes::identify(pid).unwrap_or(Process { pid, start: 0 });
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let pipes = [stdout.expect("stdout was piped").into(), stderr.expect("stderr was piped").into()];
-    Ok((process, pipes))
-}
-
-fn started(spec: &Spec, command: Process, notes: Vec<String>) -> Started {
+fn started(spec: &Spec, command: Process, note: Option<String>) -> Started {
     let own = std::process::id() as i32;
     Started {
         nonce: recorder::random(),
@@ -193,11 +112,16 @@ fn started(spec: &Spec, command: Process, notes: Vec<String>) -> Started {
         command,
         boot: spec.boot.clone(),
         at_us: now_us() as u64,
-        notes,
+        notes: note.into_iter().collect(),
     }
 }
 
-fn never_started(refused: NoStart, recorder: &mut Recorder) -> Result<Outcome, SuperviseError> {
+fn never_started(
+    refused: NoStart,
+    folder: &Folder,
+    recorder: &mut Recorder,
+) -> Result<Outcome, SuperviseError> {
+    launch::clean_up(folder);
     let how = How::NeverStarted { fault: refused.fault, message: refused.message };
     failpoint::reach("before_end");
     recorder.end(Ended::of(how.clone())).map_err(cannot("writing the run's end"))?;
@@ -391,11 +315,10 @@ impl Supervisor<'_> {
         for row in self.collector.finish() {
             self.recorder.row(row, now);
         }
-        // Its key may be the user's own.
-        let _ = std::fs::remove_file(folder.netrc());
+        launch::clean_up(folder);
         let (how, code) = match self.main {
             Main::Ended(status) => judge(status),
-            Main::Runs(_) => (How::Lost(super::ended::Lost::Runner), 125),
+            Main::Runs(_) => (How::Lost(Lost::Runner), 125),
         };
         let ended = Ended {
             signalled: self.signalled,
@@ -429,6 +352,6 @@ fn judge(status: WaitStatus) -> (How, u8) {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => (How::Exited(code), code as u8),
         (None, Some(signal)) => (How::Signal(signal), (128 + signal) as u8),
-        (None, None) => (How::Lost(super::ended::Lost::Runner), 125),
+        (None, None) => (How::Lost(Lost::Runner), 125),
     }
 }

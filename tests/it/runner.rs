@@ -1,4 +1,5 @@
 //! Runners as an agent drives them: `swath exec` with a locked spool, real commands, kills and orphans.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -290,6 +291,23 @@ fn the_command_sees_what_a_run_should_see() {
 }
 
 #[test]
+fn a_wandb_log_is_read_also_when_the_script_died_over_it() {
+    let Some(log) = crate::support::shared("corpus/channels/wandb-offline/run-0.31.0-died.wandb") else {
+        return;
+    };
+    let finished = run(&shell(&format!(
+        "d=$WANDB_DIR/wandb/offline-run-20260101_000000-x; mkdir -p $d; cp {} $d/run-x.wandb; exit 3",
+        log.display()
+    )));
+    assert_eq!(finished.ended().how, How::Exited(3));
+    let names = finished
+        .entries
+        .iter()
+        .any(|entry| matches!(&entry.record, Record::Names(names) if !names.is_empty()));
+    assert!(names && finished.ended().reports > 0, "{:?}", finished.ended());
+}
+
+#[test]
 fn f18_an_end_without_the_objective_is_an_exit_without_reports() {
     let finished = run(&shell("echo done"));
     assert_eq!((&finished.ended().how, finished.ended().reports), (&How::Exited(0), 0));
@@ -482,7 +500,11 @@ fn f25_a_pid_that_is_used_again_is_not_hit() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]
