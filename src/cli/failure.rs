@@ -1,0 +1,122 @@
+//! What a command says when it fails: a code, what, where, why, and how to mend it; and the exit code that follows.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use serde_json::json;
+
+use crate::cli::exit::Exit;
+use crate::cli::terminal::Style;
+
+/// A failed command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What the process ends with.
+    pub exit: Exit,
+    /// `SW5001`; empty where the whole text was printed already.
+    pub code: String,
+    /// gRPC's word for the kind.
+    pub status: &'static str,
+    /// A sentence that stands alone in a log.
+    pub message: String,
+    /// Where and why, a line each.
+    pub context: Vec<String>,
+    /// What to type.
+    pub help: Vec<String>,
+    /// The field at fault, where there is one.
+    pub field: String,
+}
+
+impl Failure {
+    /// A failure with its code and message.
+    pub fn new(exit: Exit, code: &str, message: impl fmt::Display) -> Self {
+        Failure {
+            exit,
+            code: code.to_owned(),
+            status: status(exit),
+            message: message.to_string(),
+            context: Vec::new(),
+            help: Vec::new(),
+            field: String::new(),
+        }
+    }
+
+    /// A failure of which everything has been said.
+    pub fn said(exit: Exit) -> Self {
+        Failure::new(exit, "", "")
+    }
+
+    /// Wrong use.
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Failure::new(Exit::Usage, "SW2001", message)
+    }
+
+    /// Adds a line of where or why.
+    pub fn context(mut self, line: impl fmt::Display) -> Self {
+        self.context.push(line.to_string());
+        self
+    }
+
+    /// Adds what to type.
+    pub fn help(mut self, line: impl fmt::Display) -> Self {
+        self.help.push(line.to_string());
+        self
+    }
+
+    /// Writes it for people.
+    pub fn write(&self, out: &mut dyn Write, color: bool) -> io::Result<()> {
+        if self.code.is_empty() {
+            return Ok(());
+        }
+        let head = Style::Error.paint(&format!("error {}", self.code), color);
+        writeln!(out, "{head}: {}", self.message)?;
+        for line in &self.context {
+            writeln!(out, "  {line}")?;
+        }
+        for (k, line) in self.help.iter().enumerate() {
+            let mark = if k == 0 { Style::Help.paint("help:", color) } else { "     ".to_owned() };
+            writeln!(out, "  {mark} {line}")?;
+        }
+        writeln!(out, "exit code {}", self.exit.code())
+    }
+
+    /// Writes it as one line of JSON.
+    pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.code.is_empty() {
+            return Ok(());
+        }
+        let mut error = json!({"code": self.code, "status": self.status, "message": self.message});
+        if !self.field.is_empty() {
+            error["field"] = json!(self.field);
+        }
+        if !self.help.is_empty() {
+            error["help"] = json!(self.help.join("\n"));
+        }
+        writeln!(out, "{}", json!({"error": error}))
+    }
+}
+
+/// gRPC's word for an exit code.
+fn status(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Done => "OK",
+        Exit::Usage | Exit::BadFile => "INVALID_ARGUMENT",
+        Exit::NotFound => "NOT_FOUND",
+        Exit::Denied => "PERMISSION_DENIED",
+        Exit::Unreachable => "UNAVAILABLE",
+        Exit::Refused | Exit::NoBest => "FAILED_PRECONDITION",
+        Exit::Damaged => "DATA_LOSS",
+        Exit::Interrupted | Exit::CtrlC | Exit::Terminated => "ABORTED",
+        Exit::Failed => "INTERNAL",
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        // A reader that has gone away is no failure of ours: the rest of the output has no one to go to.
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Failure::said(Exit::Done);
+        }
+        Failure::new(Exit::Failed, "SW2003", error)
+    }
+}

@@ -1,0 +1,177 @@
+//! Numbers, durations, sizes and times as people read them, and text made safe to print.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::space::float_name;
+
+/// A number with 4 significant digits: `0.1832`, `12.35`, `3.1e-4`, `NaN`.
+pub fn number(x: f64) -> String {
+    if !x.is_finite() {
+        return float_name(x).to_owned();
+    }
+    if x == 0.0 {
+        return "0".to_owned();
+    }
+    let exponent = x.abs().log10().floor();
+    if (-3.0..15.0).contains(&exponent) {
+        let digits = (3.0 - exponent).clamp(0.0, 8.0) as usize;
+        let text = format!("{x:.digits$}");
+        // Rounding may have carried into another decade (9.9996 -> 10.000): four digits still.
+        return match text.trim_start_matches('-').trim_start_matches("0.").len() {
+            n if n > 6 && digits > 0 => format!("{x:.0$}", digits - 1),
+            _ => text,
+        };
+    }
+    scientific(x, 3)
+}
+
+/// A parameter's number as short as it reads back the same to 3 digits: `64`, `0.12`, `3.1e-4`.
+pub fn short(x: f64) -> String {
+    if !x.is_finite() {
+        return float_name(x).to_owned();
+    }
+    if x == x.trunc() && x.abs() < 1e7 {
+        return format!("{x:.0}");
+    }
+    let exponent = x.abs().log10().floor();
+    if (-2.0..7.0).contains(&exponent) {
+        let digits = (2.0 - exponent).clamp(0.0, 6.0) as usize;
+        let text = format!("{x:.digits$}");
+        return if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text
+        };
+    }
+    scientific(x, 1)
+}
+
+fn scientific(x: f64, digits: usize) -> String {
+    format!("{x:.digits$e}")
+}
+
+/// A duration in at most two units: `9s`, `4m10`, `1h20`, `2d`.
+pub fn duration(d: Duration) -> String {
+    let seconds = d.as_secs();
+    match seconds {
+        0 if d.as_millis() > 0 => format!("{}ms", d.as_millis()),
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m{:02}", seconds / 60, seconds % 60),
+        3_600..172_800 => format!("{}h{:02}", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// An age in one unit: `52m`, `2d`.
+pub fn age(d: Duration) -> String {
+    let seconds = d.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// Bytes with a binary unit: `88 B`, `41 MiB`, `1.3 GiB`.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 || value >= 10.0 {
+        format!("{value:.0} {}", UNITS[unit])
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}
+
+/// `1 trial`, `2 trials`.
+pub fn count(n: impl Into<u64>, noun: &str) -> String {
+    let n = n.into();
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// Text from outside with control characters, escape sequences and marks that turn the direction of writing shown
+/// as `\u{..}`, so that a name cannot paint the terminal.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let hostile = c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            _ if hostile => {
+                let _ = write!(out, "\\u{{{:x}}}", c as u32);
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// One argument as a POSIX shell reads it back.
+pub fn shell_quote(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        return argument.to_owned();
+    }
+    format!("'{}'", argument.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_four_digits() {
+        for (x, text) in [
+            (0.18321, "0.1832"),
+            (0.5, "0.5000"),
+            (12.345, "12.35"),
+            (1234.56, "1235"),
+            (9.99996, "10.00"),
+            (0.00031, "3.100e-4"),
+            (-2.0, "-2.000"),
+            (0.0, "0"),
+            (f64::NAN, "NaN"),
+            (1e300, "1.000e300"),
+        ] {
+            assert_eq!(number(x), text, "{x}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_short() {
+        for (x, text) in [(64.0, "64"), (0.12, "0.12"), (0.00031, "3.1e-4"), (0.1234567, "0.123"), (1e9, "1.0e9")] {
+            assert_eq!(short(x), text, "{x}");
+        }
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        for (seconds, text) in [(9, "9s"), (250, "4m10"), (4_800, "1h20"), (200_000, "2d")] {
+            assert_eq!(duration(Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(duration(Duration::from_millis(120)), "120ms");
+    }
+
+    #[test]
+    fn hostile_text_is_shown_escaped() {
+        assert_eq!(escape("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+        assert_eq!(escape("x\u{202e}y\n"), "x\\u{202e}y\\n");
+    }
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        assert_eq!(shell_quote("--lr=0.1"), "--lr=0.1");
+        assert_eq!(shell_quote("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(shell_quote(""), "''");
+    }
+}

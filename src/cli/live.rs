@@ -1,0 +1,320 @@
+//! The live view: a block that is redrawn in place below the lines of ended trials, which stay in the scroll-back.
+//!
+//! At most ten redraws a second, and none when nothing changed but once a second the ages. The alternate screen is not
+//! used and the cursor is not hidden, so there is nothing to restore but the keys' modes.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::api::client::Client;
+use crate::cli::failure::Failure;
+use crate::cli::format::{age, duration, escape, number};
+use crate::cli::keys::Keys;
+use crate::cli::progress::{self, Lines, Wish, ended_trials};
+use crate::cli::settings::Settings;
+use crate::cli::table::shorten;
+use crate::cli::terminal::{Stream, Style, is_utf8};
+use crate::cli::words;
+use crate::pb;
+
+/// Between two redraws.
+const QUICKEST: Duration = Duration::from_millis(100);
+/// Between two redraws when only ages change.
+const SLOWEST: Duration = Duration::from_secs(1);
+
+/// The view of one sweep.
+pub struct Live {
+    sweep: pb::Sweep,
+    lines: Lines,
+    keys: Option<Keys>,
+    color: bool,
+    utf8: bool,
+    /// Rows of the block that stand on the screen.
+    drawn: usize,
+    /// Finished lines to go above the block.
+    scroll: Vec<String>,
+    last_draw: Instant,
+    last_look: Instant,
+    dirty: bool,
+    stale: bool,
+    /// `s` was pressed once.
+    stopping: bool,
+    word: String,
+    begun: Instant,
+}
+
+impl Live {
+    /// A view that has drawn nothing yet.
+    pub fn new(sweep: &pb::Sweep, settings: &Settings) -> Self {
+        let now = Instant::now();
+        Live {
+            sweep: sweep.clone(),
+            lines: Lines::new(settings),
+            keys: Keys::take(),
+            color: Stream::Stderr.color(settings.color.value),
+            utf8: is_utf8(),
+            drawn: 0,
+            scroll: Vec::new(),
+            last_draw: now,
+            last_look: now,
+            dirty: true,
+            stale: false,
+            stopping: false,
+            word: String::new(),
+            begun: now,
+        }
+    }
+
+    /// Draws for the first time.
+    pub fn begin(&mut self, sweep: &pb::Sweep) {
+        self.lines.start_from(sweep);
+        self.refresh(sweep);
+        self.draw();
+    }
+
+    /// Whether the message is worth another look at the sweep now; if not, [`Live::is_stale`] says so later.
+    pub fn wants(&mut self, message: &pb::WatchResponse) -> bool {
+        if message.entries.is_empty() {
+            return false;
+        }
+        let now = self.last_look.elapsed() >= QUICKEST;
+        self.stale |= !now;
+        now
+    }
+
+    /// Whether something happened since the last look.
+    pub fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Takes in how the sweep stands.
+    pub fn refresh(&mut self, sweep: &pb::Sweep) {
+        self.sweep = sweep.clone();
+        self.last_look = Instant::now();
+        self.begun = self.last_look;
+        self.stale = false;
+        self.dirty = true;
+    }
+
+    /// Takes in a message; lines of trials that ended go to the scroll-back.
+    ///
+    /// # Errors
+    ///
+    /// The controller is lost.
+    pub async fn take(&mut self, message: &pb::WatchResponse, sweep: &pb::Sweep, client: &Client) -> Result<(), Failure> {
+        self.refresh(sweep);
+        for trial in ended_trials(message) {
+            let request = pb::GetTrialRequest { sweep: sweep.sweep.clone(), trial, best: false };
+            let trial = client.trials().get(request).await?.into_inner();
+            self.scroll.extend(self.lines.line(&trial, sweep));
+        }
+        Ok(())
+    }
+
+    /// Says something below the block.
+    pub fn say(&mut self, text: &str) {
+        self.word = text.to_owned();
+        self.dirty = true;
+    }
+
+    /// What a key asks for.
+    pub async fn wish(&mut self) -> Wish {
+        let Some(keys) = &mut self.keys else { return std::future::pending().await };
+        loop {
+            match keys.next().await {
+                b'p' => return Wish::Pause(crate::cli::exit::Exit::Interrupted),
+                b'd' | b'q' => return Wish::Detach,
+                b's' if self.stopping => return Wish::Stop,
+                b's' => {
+                    self.stopping = true;
+                    self.dirty = true;
+                    self.word = "stop for good? it can never go on: press s again; any other key: no".to_owned();
+                }
+                _ => {
+                    self.stopping = false;
+                    self.dirty = true;
+                    self.word.clear();
+                }
+            }
+        }
+    }
+
+    /// Returns when the view has something to redraw.
+    pub async fn due(&mut self) {
+        let wait = if self.dirty || self.stale { QUICKEST } else { SLOWEST };
+        tokio::time::sleep_until((self.last_draw + wait).into()).await;
+    }
+
+    /// Redraws the block.
+    pub fn draw(&mut self) {
+        let (columns, rows) = Stream::Stderr.size().unwrap_or((80, 24));
+        let block = self.block(columns, rows);
+        let mut text = self.erase();
+        for line in self.scroll.drain(..) {
+            text.push_str(&shorten(&line, columns.max(20)));
+            text.push('\n');
+        }
+        for line in &block {
+            text.push_str(line);
+            text.push('\n');
+        }
+        self.drawn = block.len();
+        self.last_draw = Instant::now();
+        self.dirty = false;
+        put(&text);
+    }
+
+    /// Takes the block off the screen; what scrolled stays.
+    pub fn end(&mut self, sweep: &pb::Sweep) {
+        self.sweep = sweep.clone();
+        let mut text = self.erase();
+        for line in self.scroll.drain(..) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        self.drawn = 0;
+        self.keys = None;
+        put(&text);
+    }
+
+    /// Moves to the block's first row and clears from there on.
+    fn erase(&self) -> String {
+        if self.drawn == 0 { String::new() } else { format!("\u{1b}[{}A\r\u{1b}[J", self.drawn) }
+    }
+
+    fn block(&self, columns: usize, rows: usize) -> Vec<String> {
+        let mut lines = vec![self.head(columns), self.trials(columns)];
+        if let Some(best) = progress::best_line(&self.sweep) {
+            lines.push(format!(" best   {best}"));
+            if self.sweep.trend.len() > 1 {
+                let line = words::sparkline(&self.sweep.trend, 20, self.utf8);
+                let since = crate::cli::format::count(self.sweep.since_gain, "trial");
+                lines.push(format!("        {line}  best so far   {since} since the last gain"));
+            }
+        }
+        lines.push(self.time());
+        if self.sweep.gpu_hours > 0.0 || self.sweep.gpu_hours_budget.is_some() {
+            let of = self.sweep.gpu_hours_budget.map(|b| format!(" of {}", number(b))).unwrap_or_default();
+            lines.push(format!(" cost   {} GPU h{of}", number(self.sweep.gpu_hours)));
+        }
+        let foot = self.foot();
+        let room = rows.saturating_sub(lines.len() + foot.len() + 1);
+        lines.extend(self.runs(columns, room));
+        lines.extend(foot);
+        lines.truncate(rows.saturating_sub(1).max(3));
+        lines.iter().map(|line| self.fit(line, columns)).collect()
+    }
+
+    /// A line cut to the terminal. Lines with colour are made to fit where they are made.
+    fn fit(&self, line: &str, columns: usize) -> String {
+        if line.contains('\u{1b}') { line.to_owned() } else { shorten(line, columns) }
+    }
+
+    fn head(&self, columns: usize) -> String {
+        let sweep = &self.sweep;
+        let left = format!("{}  {}   {} · seed {}", escape(&sweep.name), sweep.sweep, words::purpose(sweep), sweep.seed);
+        let mark = if self.utf8 { "● " } else { "* " };
+        let state = format!("{mark}{}", words::sweep_state(sweep));
+        let room = columns.saturating_sub(state.width() + 1);
+        let left = shorten(&left, room);
+        let gap = " ".repeat(columns.saturating_sub(left.width() + state.width()));
+        format!("{left}{gap}{}", Style::Running.paint(&state, self.color))
+    }
+
+    fn trials(&self, columns: usize) -> String {
+        let counts = self.sweep.counts.unwrap_or_default();
+        let words = format!("{}   {}", words::progress(&self.sweep), words::counts(&counts));
+        let total: Option<f64> = self.sweep.trials.as_ref().and_then(|n| n.parse().ok());
+        let Some(total) = total.filter(|total| *total > 0.0) else { return format!(" trials {words}") };
+        let width = columns.saturating_sub(words.width() + 11).min(28);
+        if width < 6 {
+            return format!(" trials {words}");
+        }
+        let share = f64::from(words::ended(&counts)) / total;
+        let full = ((share * width as f64).floor() as usize).min(width);
+        let (on, off) = if self.utf8 { ("█", "░") } else { ("#", "-") };
+        format!(" trials {}{}  {words}", on.repeat(full), off.repeat(width - full))
+    }
+
+    fn time(&self) -> String {
+        let gone = words::seconds(self.sweep.wall.as_ref());
+        let gone = if self.sweep.state() == pb::sweep::State::Running { gone + self.begun.elapsed() } else { gone };
+        let left = match progress::remaining(&self.sweep) {
+            Some(left) => format!("about {} left", duration(left)),
+            None if self.sweep.trials.is_none() => "no limit is set".to_owned(),
+            None => "time left unknown until 3 runs have ended".to_owned(),
+        };
+        format!(" time   {} gone · {left}", duration(gone))
+    }
+
+    fn runs(&self, columns: usize, room: usize) -> Vec<String> {
+        if self.sweep.running.is_empty() || room < 3 {
+            return Vec::new();
+        }
+        let metric = self.sweep.objectives.first().map(|o| escape(&o.name)).unwrap_or_default();
+        let metric = shorten(&metric, 20);
+        let wide = metric.width().max(9);
+        let mut lines = vec![
+            String::new(),
+            format!(" RUN    STEP   {metric:<wide$}  {:<10}  AGE    WHERE       PARAMETERS", ""),
+        ];
+        let now = words::now_us();
+        for trial in self.sweep.running.iter().take(room - 2) {
+            let run = trial.runs.last();
+            let name = match run {
+                Some(run) if run.attempt > 1 => format!("{}.{}", trial.trial, run.attempt),
+                _ => trial.trial.to_string(),
+            };
+            let curve: Vec<f64> = trial.curve.iter().map(|point| point.value).collect();
+            let line = format!(
+                " {name:<6} {:<6} {:<wide$}  {}  {:<6} {:<11} {}",
+                trial.last_step.map_or_else(|| "-".to_owned(), |step| step.to_string()),
+                curve.last().copied().map(number).unwrap_or_default(),
+                padded(&words::sparkline(&curve, 10, self.utf8), 10),
+                run.and_then(|run| words::since(run.start.as_ref(), now)).map_or_else(|| "-".to_owned(), age),
+                run.map(place).unwrap_or_default(),
+                words::parameters(trial.params.as_ref()),
+            );
+            lines.push(shorten(&line, columns));
+        }
+        let more = self.sweep.running.len().saturating_sub(room - 2);
+        if more > 0 {
+            let last = lines.len() - 1;
+            lines[last] = format!(" and {} more", more + 1);
+        }
+        lines
+    }
+
+    fn foot(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if !self.word.is_empty() {
+            lines.push(format!(" {}", self.word));
+        }
+        if self.keys.is_some() {
+            lines.push(" [p]ause  [s]top  [d]etach".to_owned());
+        }
+        lines
+    }
+}
+
+/// `text` in `width` columns.
+fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+/// `box1:gpu0`.
+fn place(run: &pb::Run) -> String {
+    let Some(place) = run.placements.first() else { return String::new() };
+    let gpus: Vec<String> = place.devices.iter().map(|device| device.index.to_string()).collect();
+    let host = shorten(&escape(&place.host), 8);
+    if gpus.is_empty() { host } else { format!("{host}:gpu{}", gpus.join(",")) }
+}
+
+/// Writes to stderr in one piece. A terminal that is gone is no error.
+fn put(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = err.write_all(text.as_bytes());
+    let _ = err.flush();
+}

@@ -1,0 +1,589 @@
+//! Progress of `run` and `watch`: which form, the stream behind it, plain lines, and the end.
+//!
+//! Everything shown comes from the controller: the log's entries say *that* something happened, a `Get` says how things
+//! stand. Lines are one an ended trial; nothing is repeated.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::agent::AgentHandle;
+use crate::api::client::Client;
+use crate::cli::connect::Node;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::format::{count, duration, escape, number, shell_quote};
+use crate::cli::live::Live;
+use crate::cli::session::request_id;
+use crate::cli::settings::Settings;
+use crate::cli::terminal::{self, Stream, Style};
+use crate::cli::{json, talk, words};
+use crate::pb;
+
+/// `--progress`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Choice {
+    /// Live on a terminal, else lines.
+    Auto,
+    /// A view that is redrawn in place.
+    Live,
+    /// One line an ended trial.
+    Lines,
+    /// The log's entries as JSON lines.
+    Json,
+    /// Nothing but the end.
+    None,
+}
+
+/// The form in force: the option, else the setting, else what the terminal can show.
+///
+/// # Errors
+///
+/// A setting that names no form.
+pub fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choice, Failure> {
+    let setting = || {
+        <Choice as clap::ValueEnum>::from_str(&settings.progress.value, true).map_err(|_| {
+            Failure::new(Exit::Usage, "SW2002", format!("'{}' is no form of progress", settings.progress.value))
+                .context(format!("from: {}", settings.progress.origin))
+                .help("auto, live, lines, json or none")
+        })
+    };
+    let choice = match option {
+        Some(choice) => choice,
+        None => setting()?,
+    };
+    Ok(match choice {
+        _ if settings.quiet => Choice::None,
+        Choice::Auto if Stream::Stderr.is_terminal() && terminal::is_capable() => Choice::Live,
+        Choice::Auto => Choice::Lines,
+        chosen => chosen,
+    })
+}
+
+/// What the person or the system asked of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// First Ctrl-C or SIGTERM: pause in order; the exit code that follows.
+    Pause(Exit),
+    /// SIGHUP, `d`: leave the runs alone and go.
+    Detach,
+    /// `s`: stop the sweep for good.
+    Stop,
+}
+
+/// The signals that `run` and `watch` answer.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+    suspend: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            suspend: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
+        })
+    }
+
+    async fn next(&mut self) -> Option<Wish> {
+        tokio::select! {
+            _ = self.interrupt.recv() => Some(Wish::Pause(Exit::CtrlC)),
+            _ = self.terminate.recv() => Some(Wish::Pause(Exit::Terminated)),
+            _ = self.hangup.recv() => Some(Wish::Detach),
+            _ = self.suspend.recv() => None,
+        }
+    }
+}
+
+/// Shows a sweep until it ends, pauses, or the person leaves. With an agent this process works for the sweep; without
+/// one it only watches. Gives the sweep as it stands, and the code of the signal that ended the view.
+///
+/// # Errors
+///
+/// The controller is lost and nobody can take its place.
+pub async fn follow(
+    node: &Node,
+    agent: Option<&AgentHandle>,
+    sweep: pb::Sweep,
+    choice: Choice,
+    settings: &Settings,
+) -> Result<(pb::Sweep, Option<Exit>), Failure> {
+    follow_until(node, agent, sweep, choice, settings, |_| false).await
+}
+
+/// [`follow`], until `enough` holds.
+///
+/// # Errors
+///
+/// As [`follow`].
+pub async fn follow_until(
+    node: &Node,
+    agent: Option<&AgentHandle>,
+    sweep: pb::Sweep,
+    choice: Choice,
+    settings: &Settings,
+    enough: impl Fn(&pb::Sweep) -> bool,
+) -> Result<(pb::Sweep, Option<Exit>), Failure> {
+    let client = node.client();
+    let mut signals = Signals::new()?;
+    let mut view = View::new(choice, &sweep, settings);
+    let mut follower = Follower { id: sweep.sweep.clone(), from: sweep.pos + 1, client: client.clone() };
+    let mut asked: Option<Exit> = None;
+    let mut sweep = sweep;
+    view.begin(&sweep);
+    loop {
+        let detail = view.detail();
+        let mut stream = follower.open(detail).await?;
+        loop {
+            let wish = tokio::select! {
+                wish = signals.next() => match wish { Some(wish) => wish, None => { view.suspended(); continue } },
+                wish = view.wish() => wish,
+                () = view.due() => {
+                    if view.is_stale() {
+                        sweep = follower.get().await?;
+                        view.refresh(&sweep);
+                    }
+                    view.draw();
+                    continue;
+                }
+                message = stream.message() => match message {
+                    Ok(Some(message)) => {
+                        follower.from = follower.from.max(message.pos + 1);
+                        if view.wants(&message) || closes(&message) {
+                            sweep = follower.get().await?;
+                            view.take(&message, &sweep, &client).await?;
+                        }
+                        if is_over(&sweep, agent.is_some() || asked.is_some()) || enough(&sweep) {
+                            view.end(&sweep);
+                            return Ok((sweep, asked));
+                        }
+                        continue;
+                    }
+                    // The holder of the store has gone: another takes over, and the stream goes on where it was.
+                    Ok(None) | Err(_) => break,
+                },
+            };
+            match (wish, agent) {
+                (Wish::Detach, _) => { view.end(&sweep); return Ok((sweep, Some(Exit::Done))); }
+                (Wish::Pause(exit), None) => { view.end(&sweep); return Ok((sweep, Some(exit))); }
+                (Wish::Pause(exit), Some(agent)) if asked.is_some() => { agent.kill_runs(); asked = Some(exit); }
+                (Wish::Pause(exit), Some(_)) => {
+                    asked = Some(exit);
+                    view.say("pausing: running trials are stopped and go back to the queue; Ctrl-C again kills them now");
+                    let request = pb::PauseSweepRequest { request_id: request_id(), sweep: follower.id.clone(), now: true };
+                    match client.sweeps().pause(request).await {
+                        Ok(response) => sweep = response.into_inner().sweep.unwrap_or(sweep),
+                        // It ended meanwhile: the stream says so.
+                        Err(status) if status.code() == tonic::Code::FailedPrecondition => {}
+                        Err(status) => return Err(status.into()),
+                    }
+                    if is_over(&sweep, true) {
+                        view.end(&sweep);
+                        return Ok((sweep, asked));
+                    }
+                }
+                (Wish::Stop, _) => {
+                    let request = pb::StopSweepRequest { request_id: request_id(), sweep: follower.id.clone() };
+                    client.sweeps().stop(request).await?;
+                }
+            }
+        }
+    }
+}
+
+/// The stream of a sweep's log, opened again wherever it broke.
+struct Follower {
+    id: String,
+    from: u64,
+    client: Client,
+}
+
+impl Follower {
+    async fn open(&self, detail: pb::watch_request::ReportDetail) -> Result<tonic::Streaming<pb::WatchResponse>, Failure> {
+        let request = pb::WatchRequest { sweep: self.id.clone(), from: self.from, reports: detail as i32 };
+        Ok(self.client.sweeps().watch(request).await?.into_inner())
+    }
+
+    async fn get(&self) -> Result<pb::Sweep, Failure> {
+        Ok(self.client.sweeps().get(pb::GetSweepRequest { sweep: self.id.clone() }).await?.into_inner())
+    }
+}
+
+/// Whether a message may have ended or paused the sweep.
+fn closes(message: &pb::WatchResponse) -> bool {
+    message.entries.iter().any(|entry| {
+        matches!(entry.kind.as_str(), "SweepEnded" | "SweepPaused" | "SweepHidden" | "RunEnded" | "TrialWithdrawn")
+    })
+}
+
+/// A sweep that works no more: ended, or paused with nothing running. Who only watches goes on watching a paused one.
+fn is_over(sweep: &pb::Sweep, works_for_it: bool) -> bool {
+    use pb::sweep::State;
+    let idle = sweep.counts.unwrap_or_default().running == 0;
+    match sweep.state() {
+        State::Finished | State::Stopped | State::Damaged => true,
+        State::Paused => works_for_it && idle,
+        State::Running | State::Unspecified => sweep.hidden && idle,
+    }
+}
+
+/// One of the forms of progress.
+enum View {
+    Lines(Lines),
+    Json,
+    None,
+    Live(Box<Live>),
+}
+
+impl View {
+    fn new(choice: Choice, sweep: &pb::Sweep, settings: &Settings) -> Self {
+        match choice {
+            Choice::Live => View::Live(Box::new(Live::new(sweep, settings))),
+            Choice::Json => View::Json,
+            Choice::None => View::None,
+            Choice::Lines | Choice::Auto => View::Lines(Lines::new(settings)),
+        }
+    }
+
+    fn detail(&self) -> pb::watch_request::ReportDetail {
+        match self {
+            View::Live(_) => pb::watch_request::ReportDetail::Latest,
+            View::Json => pb::watch_request::ReportDetail::All,
+            View::Lines(_) | View::None => pb::watch_request::ReportDetail::None,
+        }
+    }
+
+    fn begin(&mut self, sweep: &pb::Sweep) {
+        match self {
+            View::Lines(lines) => lines.begin(sweep),
+            View::Live(live) => live.begin(sweep),
+            View::Json | View::None => {}
+        }
+    }
+
+    /// Whether the message changes what is shown.
+    fn wants(&mut self, message: &pb::WatchResponse) -> bool {
+        match self {
+            View::Lines(_) | View::None => false,
+            View::Json => true,
+            View::Live(live) => live.wants(message),
+        }
+    }
+
+    async fn take(&mut self, message: &pb::WatchResponse, sweep: &pb::Sweep, client: &Client) -> Result<(), Failure> {
+        match self {
+            View::Lines(lines) => lines.take(message, sweep, client).await,
+            View::Live(live) => live.take(message, sweep, client).await,
+            View::Json => {
+                for entry in &message.entries {
+                    talk!("{}", json::of(entry));
+                }
+                Ok(())
+            }
+            View::None => Ok(()),
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        match self {
+            View::Live(live) => live.say(text),
+            View::Lines(_) => talk!("{text}"),
+            View::Json | View::None => {}
+        }
+    }
+
+    fn suspended(&mut self) {
+        self.say("Ctrl-Z is not taken: a stopped swath run would hold the store. Ctrl-C pauses the sweep");
+    }
+
+    /// What the person asks by a key; never, without a live view.
+    async fn wish(&mut self) -> Wish {
+        match self {
+            View::Live(live) => live.wish().await,
+            View::Lines(_) | View::Json | View::None => std::future::pending().await,
+        }
+    }
+
+    /// When the live view has something to redraw.
+    async fn due(&mut self) {
+        match self {
+            View::Live(live) => live.due().await,
+            View::Lines(_) | View::Json | View::None => std::future::pending().await,
+        }
+    }
+
+    fn is_stale(&self) -> bool {
+        matches!(self, View::Live(live) if live.is_stale())
+    }
+
+    fn refresh(&mut self, sweep: &pb::Sweep) {
+        if let View::Live(live) = self {
+            live.refresh(sweep);
+        }
+    }
+
+    fn draw(&mut self) {
+        if let View::Live(live) = self {
+            live.draw();
+        }
+    }
+
+    fn end(&mut self, sweep: &pb::Sweep) {
+        if let View::Live(live) = self {
+            live.end(sweep);
+        }
+    }
+}
+
+/// One line an ended trial.
+pub struct Lines {
+    color: bool,
+    /// Ended trials that were shown.
+    shown: BTreeSet<u32>,
+    best: Option<f64>,
+}
+
+impl Lines {
+    /// Nothing shown yet.
+    pub fn new(settings: &Settings) -> Self {
+        Lines { color: Stream::Stderr.color(settings.color.value), shown: BTreeSet::new(), best: None }
+    }
+
+    fn begin(&mut self, sweep: &pb::Sweep) {
+        let trials = sweep.trials.as_ref().map(|n| format!(" · {n} trials")).unwrap_or_default();
+        talk!(
+            "swath: {} {} · {}{trials} · seed {}",
+            sweep.sweep,
+            escape(&sweep.name),
+            words::purpose(sweep),
+            sweep.seed
+        );
+        self.start_from(sweep);
+    }
+
+    async fn take(&mut self, message: &pb::WatchResponse, sweep: &pb::Sweep, client: &Client) -> Result<(), Failure> {
+        for trial in ended_trials(message) {
+            if self.shown.contains(&trial) {
+                continue;
+            }
+            let request = pb::GetTrialRequest { sweep: sweep.sweep.clone(), trial, best: false };
+            let trial = client.trials().get(request).await?.into_inner();
+            if let Some(line) = self.line(&trial, sweep) {
+                talk!("{line}");
+            }
+        }
+        Ok(())
+    }
+
+    /// The line of a trial that is final; `None` for one that goes on.
+    pub fn line(&mut self, trial: &pb::Trial, sweep: &pb::Sweep) -> Option<String> {
+        use pb::trial::State;
+        let (word, style) = match trial.state() {
+            State::Queued | State::Running | State::Unspecified => return None,
+            State::Succeeded if !trial.feasible => ("limit", Style::Infeasible),
+            State::Succeeded => ("ok", Style::Succeeded),
+            State::Stopped => ("stopped", Style::Stopped),
+            State::Failed => ("failed", Style::Failed),
+        };
+        self.shown.insert(trial.trial);
+        let (word, style) = if self.is_best(trial) { ("BEST", Style::Best) } else { (word, style) };
+        let of = sweep.trials.as_deref().unwrap_or("-");
+        let width = of.len().max(3);
+        let nth = self.shown.len();
+        let value = match trial.state() {
+            State::Failed => trial.reason.clone(),
+            _ => words::values(&trial.objectives),
+        };
+        let step = match trial.state() {
+            State::Stopped => trial.last_step.map(|step| format!(" step {step}")).unwrap_or_default(),
+            _ => String::new(),
+        };
+        let time = words::trial_duration(trial).map(duration).unwrap_or_default();
+        let why = match trial.state() {
+            State::Stopped => trial.reason.clone(),
+            State::Failed => trial.tail.lines().last().unwrap_or_default().to_owned(),
+            _ => String::new(),
+        };
+        let word = style.paint(&format!("{word:<8}"), self.color);
+        let line = format!(
+            "[{nth:>width$}/{of}] {word} {:<4} {:<24} {time:>6}  {}  {}",
+            trial.trial,
+            escape(&format!("{value}{step}")),
+            words::parameters(trial.params.as_ref()),
+            escape(&why)
+        );
+        Some(line.trim_end().to_owned())
+    }
+
+    /// Whether the trial is better than all before it.
+    fn is_best(&mut self, trial: &pb::Trial) -> bool {
+        let counts = trial.feasible && trial.state() != pb::trial::State::Failed;
+        let Some((objective, value)) = trial.objectives.first().and_then(|o| Some((o, o.value?))) else { return false };
+        let better = self.best.is_none_or(|best| match objective.goal() {
+            pb::objective::Goal::Maximize => value > best,
+            pb::objective::Goal::Minimize | pb::objective::Goal::Unspecified => value < best,
+        });
+        if counts && better {
+            self.best = Some(value);
+        }
+        counts && better
+    }
+}
+
+/// The value of the best trial.
+pub fn best_value(sweep: &pb::Sweep) -> Option<f64> {
+    sweep.best.as_ref()?.objectives.first()?.value
+}
+
+/// Trials of which a run ended, by the entries of a message.
+pub fn ended_trials(message: &pb::WatchResponse) -> Vec<u32> {
+    let trial = |entry: &pb::Entry| {
+        let body: serde_json::Value = serde_json::from_str(&entry.body_json).ok()?;
+        let trial = body.get("run").and_then(|run| run.get("trial")).or_else(|| body.get("trial"))?;
+        u32::try_from(trial.as_u64()?).ok()
+    };
+    message
+        .entries
+        .iter()
+        .filter(|entry| matches!(entry.kind.as_str(), "RunEnded" | "TrialWithdrawn"))
+        .filter_map(trial)
+        .collect()
+}
+
+/// Writes the end of a sweep, answer first.
+///
+/// # Errors
+///
+/// When `out` cannot be written to.
+pub fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
+    let counts = sweep.counts.unwrap_or_default();
+    let ended = words::ended(&counts);
+    let mut line = format!(
+        "{}: {} in {}",
+        words::sweep_state(sweep),
+        count(ended, "trial"),
+        duration(words::seconds(sweep.wall.as_ref()))
+    );
+    for (n, word) in [
+        (counts.succeeded, "done"),
+        (counts.infeasible, "infeasible"),
+        (counts.stopped, "stopped early"),
+        (counts.failed, "failed"),
+    ] {
+        if n > 0 {
+            line.push_str(&format!(" · {n} {word}"));
+        }
+    }
+    writeln!(out, "{line}")?;
+    if !sweep.reason.is_empty() && sweep.state() != pb::sweep::State::Finished {
+        writeln!(out, "{}", escape(&sweep.reason))?;
+    }
+    let id = &sweep.sweep;
+    match &sweep.best {
+        Some(best) => {
+            writeln!(out, "best {} · {id}/{}", words::values(&best.objectives), best.trial)?;
+            let arguments: Vec<String> = best
+                .params
+                .iter()
+                .flat_map(|params| &params.entries)
+                .map(|entry| shell_quote(&format!("--{}={}", entry.name, exact(entry.value.as_ref()))))
+                .collect();
+            writeln!(out, "  {}", arguments.iter().map(|a| escape(a)).collect::<Vec<_>>().join(" "))?;
+            let n = best.trial;
+            writeln!(out, "next: swath trial show {id}/{n} · swath trial enqueue {id} --from {n} --repeat 3")?;
+        }
+        None if sweep.objectives.is_empty() => writeln!(out, "next: swath trial list {id}")?,
+        None => writeln!(out, "no best trial · next: swath trial list {id} · swath trial show {id}/1")?,
+    }
+    Ok(())
+}
+
+/// A parameter's value with all its digits, as the command line has it.
+fn exact(value: Option<&pb::Value>) -> String {
+    let value = value.and_then(|value| crate::space::Value::try_from(value.clone()).ok());
+    value.map_or_else(String::new, |value| crate::spec::command::python_str(&value))
+}
+
+/// Says that the sweep was paused, and how to go on.
+pub fn say_paused(sweep: &pb::Sweep) {
+    use pb::sweep::State;
+    let best = words::best(sweep);
+    let best = if best.is_empty() { String::new() } else { format!(" · best {best}") };
+    match sweep.state() {
+        State::Paused => talk!(
+            "paused after {}{best}; go on with: swath run --resume {}",
+            count(words::ended(&sweep.counts.unwrap_or_default()), "trial"),
+            sweep.sweep
+        ),
+        State::Running => talk!("left alone: its runs go on; go on with: swath run --resume {}", sweep.sweep),
+        State::Finished | State::Stopped | State::Damaged | State::Unspecified => {
+            talk!("{}{best}", words::sweep_state(sweep));
+        }
+    }
+}
+
+/// Why a sweep paused itself: the common reason of its first failures, with the last lines of one.
+///
+/// # Errors
+///
+/// The controller is lost.
+pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure, Failure> {
+    let request = pb::ListTrialsRequest {
+        sweep: sweep.sweep.clone(),
+        state: "failed".to_owned(),
+        sort: "-trial".to_owned(),
+        page_size: 1,
+        page_token: String::new(),
+    };
+    let trials = client.trials().list(request).await?.into_inner().trials;
+    let Some(last) = trials.first() else {
+        return Ok(Failure::new(Exit::NoBest, "SW3102", format!("the sweep paused itself: {}", sweep.reason)));
+    };
+    let request = pb::GetTrialRequest { sweep: sweep.sweep.clone(), trial: last.trial, best: false };
+    let trial = client.trials().get(request).await?.into_inner();
+    let run = trial.runs.last();
+    let took = words::trial_duration(&trial).map(|d| format!(" after {}", duration(d))).unwrap_or_default();
+    let host = run.and_then(|run| run.placements.first()).map(|p| format!(", on {}", escape(&p.host))).unwrap_or_default();
+    let mut failure = Failure::new(Exit::NoBest, "SW3101", format!("the sweep is paused: {}", sweep.reason))
+        .context(format!("{}{took}{host}, last lines of trial {}:", escape(&trial.reason), trial.trial));
+    for line in trial.tail.lines().rev().take(8).collect::<Vec<_>>().into_iter().rev() {
+        failure = failure.context(format!("   | {}", escape(line)));
+    }
+    let command: Vec<String> = trial.command.iter().map(|argument| escape(&shell_quote(argument))).collect();
+    failure = failure.context(format!("the command was: {}", command.join(" ")));
+    if trial.tail.contains("ModuleNotFoundError") || trial.tail.contains("ImportError") {
+        failure = failure
+            .help("activate the environment first (source .venv/bin/activate), or name its Python in the file:")
+            .help("      command: [.venv/bin/python, \"${program}\", \"${args}\"]");
+    } else {
+        failure = failure.help(format!("all of its output: swath trial logs {}/{}", sweep.sweep, trial.trial));
+    }
+    let again = format!("then: swath run --resume {}       (the failed trials are tried again)", sweep.sweep);
+    Ok(failure.help(again))
+}
+
+/// The middle of the remaining time: the mean of ended runs' durations over the trials still to come and the runs at
+/// once. `None` before 3 runs have ended, or where the number of trials has no limit.
+pub fn remaining(sweep: &pb::Sweep) -> Option<std::time::Duration> {
+    let total: u64 = sweep.trials.as_ref()?.parse().ok()?;
+    let seconds = &sweep.run_seconds;
+    if seconds.len() < 3 {
+        return None;
+    }
+    let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
+    let open = total.saturating_sub(u64::from(words::ended(&sweep.counts.unwrap_or_default())));
+    let at_once = f64::from(sweep.parallel.unwrap_or(1).max(1));
+    std::time::Duration::try_from_secs_f64(mean * open as f64 / at_once).ok()
+}
+
+/// `val_loss 0.1832  trial 31  lr=3.1e-4 ..`: the best trial in one line.
+pub fn best_line(sweep: &pb::Sweep) -> Option<String> {
+    let best = sweep.best.as_ref()?;
+    let value = best.objectives.first().and_then(|o| o.value).map(number).unwrap_or_default();
+    Some(format!("{value}  trial {}  {}", best.trial, words::parameters(best.params.as_ref())))
+}

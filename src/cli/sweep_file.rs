@@ -1,0 +1,146 @@
+//! A sweep file on its way to the controller: read safely, checked here first so that every error shows at once.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::settings::Settings;
+use crate::cli::talk;
+use crate::cli::terminal::Stream;
+use crate::pb;
+use crate::spec;
+
+/// Options that override the file.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Overrides {
+    /// Any key of the file by its path: --set parameters.lr.max=0.1
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "What overrides the file")]
+    pub set: Vec<String>,
+    /// Shown name [default: the file's]
+    #[arg(long, help_heading = "What overrides the file")]
+    pub name: Option<String>,
+    /// Runs at once
+    #[arg(short, long, value_name = "N", help_heading = "What overrides the file")]
+    pub parallel: Option<u32>,
+    /// Trials at most; the stricter of this and the file's counts
+    #[arg(short = 'n', long, value_name = "N", help_heading = "What overrides the file")]
+    pub trials: Option<u32>,
+    /// gpu_hours=2,wall=1h,trials=50; the stricter of this and the file's counts
+    #[arg(long, value_name = "KEY=VALUE,..", value_delimiter = ',', help_heading = "What overrides the file")]
+    pub budget: Vec<String>,
+    /// Makes proposals reproducible [default: the file's, else drawn, printed and stored]
+    #[arg(long, value_name = "N", help_heading = "What overrides the file")]
+    pub seed: Option<u64>,
+    /// Add a tag
+    #[arg(long = "tag", value_name = "TAG", help_heading = "What overrides the file")]
+    pub tags: Vec<String>,
+    /// Add a note
+    #[arg(long, value_name = "TEXT", help_heading = "What overrides the file")]
+    pub note: Option<String>,
+    /// Replaces the file's command; the same macros
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+impl Overrides {
+    /// As the API takes them.
+    pub fn to_pb(&self) -> pb::create_sweep_request::Overrides {
+        pb::create_sweep_request::Overrides {
+            set: self.set.clone(),
+            name: self.name.clone().unwrap_or_default(),
+            parallel: self.parallel,
+            trials: self.trials,
+            budget: self.budget.clone(),
+            seed: self.seed,
+            tags: self.tags.clone(),
+            note: self.note.clone().unwrap_or_default(),
+            command: self.command.clone(),
+            program: String::new(),
+        }
+    }
+}
+
+/// A sweep file's text and where it lies.
+#[derive(Debug)]
+pub struct SweepFile {
+    /// As it was typed.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+}
+
+impl SweepFile {
+    /// Reads a sweep file.
+    ///
+    /// # Errors
+    ///
+    /// No such file; not a regular file (a FIFO or `/dev/zero` must not hang); larger than 1 MiB; not UTF-8.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let shown = path.display();
+        let missing = |error: io::Error| {
+            let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::BadFile };
+            Failure::new(exit, "SW2004", format!("{shown} cannot be read: {error}"))
+        };
+        let kind = std::fs::metadata(path).map_err(missing)?;
+        if !kind.is_file() {
+            return Err(Failure::new(Exit::BadFile, "SW1001", format!("{shown} is not a regular file"))
+                .help("name the sweep file itself"));
+        }
+        let mut bytes = Vec::new();
+        let limit = spec::MAX_BYTES as u64 + 1;
+        File::open(path).map_err(missing)?.take(limit).read_to_end(&mut bytes).map_err(missing)?;
+        match spec::decode(&bytes) {
+            Ok(text) => Ok(SweepFile { path: path.to_owned(), text: text.to_owned() }),
+            Err(diagnostic) => {
+                let text = spec::render(&[*diagnostic], "", &shown.to_string(), Stream::Stderr.color(Default::default()));
+                talk!("{}", text.trim_end());
+                Err(Failure::said(Exit::BadFile))
+            }
+        }
+    }
+
+    /// Checks the file and says what is wrong with it, everything at once; else gives the request that creates it.
+    ///
+    /// # Errors
+    ///
+    /// The file is wrong (exit code 3), or asks for what this release does not do.
+    pub fn check(
+        &self,
+        overrides: &pb::create_sweep_request::Overrides,
+        settings: &Settings,
+    ) -> Result<pb::CreateSweepRequest, Failure> {
+        let shown = self.path.display().to_string();
+        let parsed = spec::parse(&self.text, &shown, &overrides.into());
+        if !parsed.diagnostics.is_empty() {
+            let color = Stream::Stderr.color(settings.color.value);
+            talk!("{}", spec::render(&parsed.diagnostics, &self.text, &shown, color).trim_end());
+        }
+        if parsed.definition.is_none() {
+            return Err(Failure::said(Exit::BadFile));
+        }
+        let file = std::path::absolute(&self.path)?;
+        let folder = std::env::current_dir()?;
+        Ok(pb::CreateSweepRequest {
+            file: self.text.clone(),
+            path: shown,
+            overrides: Some(overrides.clone()),
+            origin_file: file.display().to_string(),
+            origin_folder: folder.display().to_string(),
+            origin_hash: hash(&self.text, overrides),
+            ..Default::default()
+        })
+    }
+}
+
+/// What makes two starts the same sweep: the file's text and the options that override it, limits aside, since a
+/// larger `-n` goes on with the old sweep.
+fn hash(text: &str, overrides: &pb::create_sweep_request::Overrides) -> String {
+    use prost::Message as _;
+    let relevant = pb::create_sweep_request::Overrides { trials: None, budget: Vec::new(), parallel: None, ..overrides.clone() };
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(text.as_bytes());
+    hasher.update(&relevant.encode_to_vec());
+    hasher.finalize().to_hex().to_string()
+}

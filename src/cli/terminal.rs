@@ -1,0 +1,116 @@
+//! What the streams can show: width, colour, UTF-8.
+
+use std::env;
+use std::io::IsTerminal as _;
+
+use rustix::termios::tcgetwinsize;
+
+use crate::cli::env_vars;
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
+    #[default]
+    Auto,
+    /// Also off a terminal.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// One of the two output streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// The result.
+    Stdout,
+    /// The talk.
+    Stderr,
+}
+
+impl Stream {
+    /// Whether it is a terminal.
+    pub fn is_terminal(self) -> bool {
+        match self {
+            Stream::Stdout => std::io::stdout().is_terminal(),
+            Stream::Stderr => std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// Columns and rows of the terminal; `None` off one.
+    pub fn size(self) -> Option<(usize, usize)> {
+        if !self.is_terminal() {
+            return None;
+        }
+        let size = match self {
+            Stream::Stdout => tcgetwinsize(std::io::stdout()),
+            Stream::Stderr => tcgetwinsize(std::io::stderr()),
+        };
+        let (columns, rows) = size.map_or((0, 0), |size| (size.ws_col, size.ws_row));
+        let or = |n: u16, default: usize| if n == 0 { default } else { usize::from(n) };
+        Some((or(columns, 80), or(rows, 24)))
+    }
+
+    /// Whether colour may be written to it.
+    pub fn color(self, choice: ColorChoice) -> bool {
+        let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+        match choice {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto if set(env_vars::NO_COLOR) => false,
+            ColorChoice::Auto if env::var_os(env_vars::CLICOLOR_FORCE).is_some_and(|v| v == "1") => true,
+            ColorChoice::Auto => self.is_terminal() && is_capable(),
+        }
+    }
+}
+
+/// Whether the terminal moves its cursor at all.
+pub fn is_capable() -> bool {
+    env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty())
+}
+
+/// Whether the locale's characters are UTF-8.
+pub fn is_utf8() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(env::var_os).find(|value| !value.is_empty());
+    locale.is_some_and(|value| {
+        let value = value.to_string_lossy().to_ascii_lowercase();
+        value.contains("utf-8") || value.contains("utf8")
+    })
+}
+
+/// A style of the terminal's own 16 colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // what it marks
+pub enum Style {
+    Succeeded,
+    Running,
+    Stopped,
+    Failed,
+    Infeasible,
+    Queued,
+    Best,
+    Error,
+    Warning,
+    Help,
+}
+
+impl Style {
+    /// `text` in this style, or as it is where there is no colour.
+    pub fn paint(self, text: &str, color: bool) -> String {
+        if !color {
+            return text.to_owned();
+        }
+        let code = match self {
+            Style::Succeeded => "32",
+            Style::Running => "34",
+            Style::Stopped | Style::Warning => "33",
+            Style::Failed => "31",
+            Style::Infeasible => "35",
+            Style::Queued => "2",
+            Style::Best => "1",
+            Style::Error => "1;31",
+            Style::Help => "36",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}

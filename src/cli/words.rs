@@ -1,0 +1,212 @@
+//! The API's messages in the words and marks of the screen.
+
+use std::time::Duration;
+
+use crate::cli::format::{escape, number, short};
+use crate::cli::terminal::Style;
+use crate::pb;
+
+/// A sweep's state as people read it.
+pub fn sweep_state(sweep: &pb::Sweep) -> &'static str {
+    use pb::sweep::State;
+    match sweep.state() {
+        State::Running => "running",
+        State::Paused => "paused",
+        State::Finished => "finished",
+        State::Stopped => "stopped",
+        State::Damaged => "damaged",
+        State::Unspecified => "unknown",
+    }
+}
+
+/// A trial's state as people read it; a succeeded one that breaks a limit is infeasible.
+pub fn trial_state(trial: &pb::Trial) -> &'static str {
+    use pb::trial::State;
+    match trial.state() {
+        State::Queued => "queued",
+        State::Running => "running",
+        State::Succeeded if !trial.feasible => "infeasible",
+        State::Succeeded => "succeeded",
+        State::Stopped => "stopped",
+        State::Failed => "failed",
+        State::Unspecified => "unknown",
+    }
+}
+
+/// The colour of a trial's state.
+pub fn trial_style(trial: &pb::Trial) -> Style {
+    match trial_state(trial) {
+        "succeeded" => Style::Succeeded,
+        "infeasible" => Style::Infeasible,
+        "running" => Style::Running,
+        "stopped" => Style::Stopped,
+        "failed" => Style::Failed,
+        _ => Style::Queued,
+    }
+}
+
+/// `minimize` or `maximize`.
+pub fn goal(objective: &pb::Objective) -> &'static str {
+    match objective.goal() {
+        pb::objective::Goal::Maximize => "maximize",
+        pb::objective::Goal::Minimize | pb::objective::Goal::Unspecified => "minimize",
+    }
+}
+
+/// `random · minimize val_loss`, or the method alone where there is no metric.
+pub fn purpose(sweep: &pb::Sweep) -> String {
+    let mut out = sweep.method.clone();
+    for objective in &sweep.objectives {
+        out.push_str(&format!(" · {} {}", goal(objective), escape(&objective.name)));
+    }
+    out
+}
+
+/// `40/100`, or `12/-` where there is no limit: trials that ended, of those that will be.
+pub fn progress(sweep: &pb::Sweep) -> String {
+    format!("{}/{}", ended(&sweep.counts.unwrap_or_default()), sweep.trials.as_deref().unwrap_or("-"))
+}
+
+/// Trials that ended.
+pub fn ended(counts: &pb::Counts) -> u32 {
+    counts.succeeded + counts.stopped + counts.failed
+}
+
+/// `25 done · 13 stopped · 2 failed`, without what is not there.
+pub fn counts(counts: &pb::Counts) -> String {
+    let parts = [
+        (counts.succeeded, "done"),
+        (counts.infeasible, "infeasible"),
+        (counts.stopped, "stopped"),
+        (counts.failed, "failed"),
+        (counts.running, "running"),
+        (counts.queued, "queued"),
+    ];
+    let shown: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    if shown.is_empty() { "none yet".to_owned() } else { shown.join(" · ") }
+}
+
+/// `val_loss 0.1832`; nothing where there is no value.
+pub fn best(sweep: &pb::Sweep) -> String {
+    sweep.best.as_ref().map(|trial| values(&trial.objectives)).unwrap_or_default()
+}
+
+/// `val_loss 0.1832 · size 88`.
+pub fn values(objectives: &[pb::Objective]) -> String {
+    let shown: Vec<String> = objectives
+        .iter()
+        .filter_map(|o| Some(format!("{} {}", escape(&o.name), number(o.value?))))
+        .collect();
+    shown.join(" · ")
+}
+
+/// `lr=3.1e-4 batch_size=64`: parameters for a line of a table. A dotted name is shortened to its last part while
+/// that is unique.
+pub fn parameters(assignment: Option<&pb::Assignment>) -> String {
+    let Some(assignment) = assignment else { return String::new() };
+    let names: Vec<&str> = assignment.entries.iter().map(|entry| entry.name.as_str()).collect();
+    let shown: Vec<String> = assignment
+        .entries
+        .iter()
+        .map(|entry| format!("{}={}", escape(short_name(&entry.name, &names)), value(entry.value.as_ref())))
+        .collect();
+    shown.join(" ")
+}
+
+fn short_name<'a>(name: &'a str, all: &[&str]) -> &'a str {
+    let last = |name: &'a str| name.rsplit('.').next().unwrap_or(name);
+    let tail = last(name);
+    let unique = all.iter().filter(|other| other.rsplit('.').next() == Some(tail)).count() == 1;
+    if unique && !tail.is_empty() { tail } else { name }
+}
+
+/// One parameter's value, short.
+pub fn value(value: Option<&pb::Value>) -> String {
+    use pb::value::Kind;
+    match value.and_then(|value| value.kind.as_ref()) {
+        Some(Kind::Number(x)) => short(*x),
+        Some(Kind::Integer(i)) => i.to_string(),
+        Some(Kind::Text(text)) => escape(text),
+        Some(Kind::Flag(flag)) => flag.to_string(),
+        Some(Kind::Json(json)) => escape(json),
+        Some(Kind::Null(_)) | None => "null".to_owned(),
+    }
+}
+
+/// A protobuf duration; negative ones, which nobody sends, are 0.
+pub fn seconds(duration: Option<&prost_types::Duration>) -> Duration {
+    duration.and_then(|d| Duration::try_from(*d).ok()).unwrap_or_default()
+}
+
+/// Microseconds since 1970 of a protobuf time.
+pub fn micros(time: Option<&prost_types::Timestamp>) -> Option<i64> {
+    time.map(|t| t.seconds * 1_000_000 + i64::from(t.nanos) / 1_000)
+}
+
+/// How long ago a time was, never negative.
+pub fn since(time: Option<&prost_types::Timestamp>, now_us: i64) -> Option<Duration> {
+    let us = micros(time)?;
+    Some(Duration::from_micros(u64::try_from(now_us - us).unwrap_or(0)))
+}
+
+/// The present time in microseconds since 1970.
+pub fn now_us() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// How long a trial's last attempt took.
+pub fn trial_duration(trial: &pb::Trial) -> Option<Duration> {
+    trial.runs.last().and_then(|run| run.duration.as_ref()).map(|d| seconds(Some(d)))
+}
+
+/// GPU hours in words, or nothing where none were used.
+pub fn cost(gpu_hours: f64) -> String {
+    if gpu_hours > 0.0 { format!("{} GPU h", number_3(gpu_hours)) } else { String::new() }
+}
+
+fn number_3(x: f64) -> String {
+    if x >= 100.0 { format!("{x:.0}") } else if x >= 1.0 { format!("{x:.1}") } else { format!("{x:.3}") }
+}
+
+/// A sparkline of at most `width` cells: `▇▆▅▃▁`, or `#*+=-:.` without UTF-8. Scaled to the values shown.
+pub fn sparkline(values: &[f64], width: usize, utf8: bool) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    const ASCII: [char; 7] = ['.', ':', '-', '=', '+', '*', '#'];
+    let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    if finite.is_empty() || width == 0 {
+        return String::new();
+    }
+    let cells = finite.len().min(width);
+    let picked = (0..cells).map(|k| finite[(k + 1) * finite.len() / cells - 1]);
+    let low = finite.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = finite.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let marks: &[char] = if utf8 { &BLOCKS[..7] } else { &ASCII };
+    picked
+        .map(|v| {
+            let at = if high > low { (v - low) / (high - low) } else { 0.0 };
+            marks[((at * (marks.len() - 1) as f64).round() as usize).min(marks.len() - 1)]
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sparkline_falls_with_its_values() {
+        assert_eq!(sparkline(&[3.0, 2.0, 1.0, 0.0], 8, true), "▇▅▃▁");
+        assert_eq!(sparkline(&[1.0, f64::NAN, 0.0], 8, false), "#.");
+        assert_eq!(sparkline(&[1.0; 50], 10, true).chars().count(), 10);
+        assert_eq!(sparkline(&[], 10, true), "");
+    }
+
+    #[test]
+    fn a_dotted_name_shows_its_last_part_while_that_is_unique() {
+        let all = ["model.lr", "head.lr", "data.size"];
+        assert_eq!(short_name("data.size", &all), "size");
+        assert_eq!(short_name("model.lr", &all), "model.lr");
+    }
+}
