@@ -40,8 +40,8 @@ pub(crate) enum Input {
     Closed { jitter: f64 },
     /// A message came.
     Down(Down),
-    /// The store's folder is entered: these runs are now this agent's.
-    Entered(Vec<Found>),
+    /// The store's folder is entered: these runs are now this agent's, some of them from dead agents.
+    Entered { runs: Vec<Found>, speaks_for: Vec<String> },
     /// Another agent died and this one has its lock and its runs.
     Inherited { agent: String, runs: Vec<Found> },
     /// The store's folder cannot be entered.
@@ -56,6 +56,8 @@ pub(crate) enum Input {
     Read { run: RunKey, after: u64, items: Vec<Item>, is_all: bool },
     /// The run's runner is gone, and its end is in the spool.
     Gone(RunKey),
+    /// Somebody removed the run's folder.
+    Vanished(RunKey),
     /// The deadline has come.
     Tick,
 }
@@ -83,6 +85,8 @@ pub(crate) enum Output {
     Forget(RunKey),
     /// Wait for the death of another agent.
     Watch(String),
+    /// The controller knows who speaks for the dead: remove what they left.
+    Bury,
     /// Send, or no longer send, a run's output.
     Follow(pb::Follow),
 }
@@ -252,7 +256,7 @@ impl AgentCore {
             Input::Opened => self.link = Link::Open,
             Input::Closed { jitter } => self.lost(jitter, now),
             Input::Down(message) => self.heard(message, now, &mut out),
-            Input::Entered(runs) => self.entered(runs, now, &mut out),
+            Input::Entered { runs, speaks_for } => self.entered(runs, speaks_for, now, &mut out),
             Input::Inherited { agent, runs } => self.inherited(agent, runs, now, &mut out),
             Input::Barred { why } => {
                 self.problem = Some(why);
@@ -269,6 +273,7 @@ impl AgentCore {
                 self.grew(&run, now, &mut out);
                 self.settle(&run, &mut out);
             }
+            Input::Vanished(run) => self.vanished(&run, &mut out),
             Input::Tick => self.tick(now, &mut out),
         }
         out
@@ -351,7 +356,8 @@ impl AgentCore {
         out.push(Output::Enter { store: welcome.store, epoch: welcome.epoch });
     }
 
-    fn entered(&mut self, runs: Vec<Found>, now: Instant, out: &mut Vec<Output>) {
+    fn entered(&mut self, runs: Vec<Found>, speaks_for: Vec<String>, now: Instant, out: &mut Vec<Output>) {
+        self.speaks_for.extend(speaks_for);
         if let Some(store) = &mut self.store {
             store.entered = true;
         }
@@ -449,6 +455,9 @@ impl AgentCore {
                 held.flow_from(ack.seq);
             }
         }
+        if !self.speaks_for.is_empty() {
+            out.push(Output::Bury);
+        }
         let runs: Vec<RunKey> = self.runs.keys().cloned().collect();
         for run in runs {
             self.settle(&run, out);
@@ -485,6 +494,15 @@ impl AgentCore {
         let Some(held) = self.runs.remove(&run) else { return };
         if held.cursor.is_some() && !held.condemned {
             out.push(Output::Send(Up::Refused(pb::Refused { run: Some(to_wire(&run)), why })));
+        }
+    }
+
+    /// The controller learns of it by a hello that lacks the run.
+    fn vanished(&mut self, run: &RunKey, out: &mut Vec<Output>) {
+        if self.runs.remove(run).is_some() {
+            out.push(Output::Forget(run.clone()));
+            self.retry_after = Some(Duration::ZERO);
+            self.close(out);
         }
     }
 

@@ -4,6 +4,7 @@
 //! runs/SWEEP-TRIAL.ATTEMPT-FENCE/   a run's folder (see `runner`)
 //! agents/ID.lock                    held locked while agent ID lives
 //! agents/ID.runs/NAME               a claim: the run's folder belongs to agent ID
+//! logs/NAME                         the newest part of the output of a run whose folder is gone
 //! checkpoints/SWEEP/TRIAL/          kept across the trial's attempts
 //! epoch                             the highest epoch of the store that an agent here has seen
 //! ```
@@ -60,7 +61,7 @@ impl Home {
         }
         let root = work.join(store).join(machine);
         let claims = root.join("agents").join(format!("{agent}.runs"));
-        for folder in [root.join("runs"), root.join("checkpoints"), claims] {
+        for folder in [root.join("runs"), root.join("logs"), root.join("checkpoints"), claims] {
             make_folder(&folder)?;
         }
         let path = lock_path(&root, agent);
@@ -115,8 +116,17 @@ impl Home {
         File::create(self.claim_of(folder)).map(drop)
     }
 
-    /// Removes a folder, then its claim.
+    /// Where a run's output is kept when its folder is gone.
+    pub(crate) fn log(&self, folder: &Folder) -> PathBuf {
+        self.root.join("logs").join(folder.path().file_name().unwrap_or_default())
+    }
+
+    /// Removes a folder but for its output, then its claim.
     pub(crate) fn forget(&self, folder: &Folder) -> io::Result<()> {
+        let kept = self.log(folder);
+        if folder.log().exists() && !kept.exists() {
+            fs::rename(folder.log(), kept)?;
+        }
         folder.remove()?;
         match fs::remove_file(self.claim_of(folder)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

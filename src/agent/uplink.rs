@@ -168,3 +168,14 @@ fn time(us: i64) -> prost_types::Timestamp {
         nanos: i32::try_from(us.rem_euclid(1_000_000) * 1_000).unwrap_or(0),
     }
 }
+
+/// The start that a spool tells of, if it does yet.
+pub(crate) fn started(folder: &Folder) -> Option<Started> {
+    let mut reader = SpoolReader::open(folder).ok()?;
+    while let Ok(Some(entry)) = reader.next() {
+        if let Record::Started(started) = entry.record {
+            return Some(started);
+        }
+    }
+    None
+}

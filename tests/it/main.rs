@@ -1,4 +1,5 @@
 //! Whole-process tests: the real binary, a real store, real processes. One module a behaviour.
 
+mod agent;
+mod fake_nvml;
 mod support;
-mod wandb_script;

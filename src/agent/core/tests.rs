@@ -51,7 +51,7 @@ fn ready(now: Instant) -> AgentCore {
     assert_eq!(core.on(Input::Tick, now), [Output::Open]);
     assert_eq!(core.on(Input::Opened, now), []);
     assert_eq!(core.on(welcome(1), now), [Output::Enter { store: "s".to_owned(), epoch: 1 }]);
-    let hello = core.on(Input::Entered(Vec::new()), now);
+    let hello = core.on(Input::Entered { runs: Vec::new(), speaks_for: Vec::new() }, now);
     assert!(matches!(hello[..], [Output::Send(Up::Hello(_))]), "{hello:?}");
     assert_eq!(core.on(Input::Down(Down::Ready(pb::Ready::default())), now), []);
     core
@@ -202,7 +202,7 @@ fn a_run_without_a_cursor_is_kept_and_stays_silent() {
     core.on(welcome(1), now);
     let found =
         Found { run: run.clone(), phase: Phase::Ended, last_seq: 3, nonce: "n".to_owned(), gone: true };
-    core.on(Input::Entered(vec![found]), now);
+    core.on(Input::Entered { runs: vec![found], speaks_for: Vec::new() }, now);
     assert_eq!(core.on(Input::Down(Down::Ready(pb::Ready::default())), now), []);
     assert_eq!(core.on(Input::Grew(run), now), []);
     assert_eq!(core.status().runs, 1);
@@ -254,7 +254,7 @@ impl World {
                     self.down.push_back(Down::Welcome(welcome));
                 }
                 Output::Close => self.cut(),
-                Output::Enter { .. } => self.put(Input::Entered(Vec::new())),
+                Output::Enter { .. } => self.put(Input::Entered { runs: Vec::new(), speaks_for: Vec::new() }),
                 Output::Send(message) => self.up.push_back(message),
                 Output::Launch(assign) => {
                     let run = from_wire(assign.run).unwrap();
@@ -266,7 +266,7 @@ impl World {
                     assert_eq!(self.durable[&run], LENGTH, "forgotten before its end was durable");
                     self.forgotten.push(run);
                 }
-                Output::Signal { .. } | Output::Sync(_) | Output::Watch(_) | Output::Follow(_) => {}
+                Output::Signal { .. } | Output::Sync(_) | Output::Watch(_) | Output::Bury | Output::Follow(_) => {}
             }
         }
     }
