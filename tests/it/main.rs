@@ -1,5 +1,6 @@
 //! Whole-process tests: the real binary, a real store, real processes. One module a behaviour.
 
+mod agent;
 mod rooms;
 mod runner;
 mod support;
