@@ -1,6 +1,7 @@
 //! Whole-process tests: the real binary, a real store, real processes. One module a behaviour.
 
 mod agent;
+mod fake_nvml;
 mod rooms;
 mod runner;
 mod support;
