@@ -398,7 +398,7 @@ impl State {
     }
 
     /// The better of two trials; the lower number where they are equal.
-    fn better(&self, best: Option<Trial>, next: Trial) -> Option<Trial> {
+    pub(super) fn better(&self, best: Option<Trial>, next: Trial) -> Option<Trial> {
         let (Some(goal), Some(value)) = (self.goal(), self.ranked_value(next)) else { return best };
         let Some(best) = best else { return Some(next) };
         let Some(there) = self.ranked_value(best) else { return Some(next) };

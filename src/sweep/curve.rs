@@ -150,6 +150,17 @@ impl Curve {
         moved
     }
 
+    /// Gives all there is, as numbers, in a fixed order: what a hash is made of.
+    pub(super) fn write(&self, mut give: impl FnMut(&str, &[f64])) {
+        let step = |step: Option<i64>| step.map_or(f64::NAN, |step| step as f64);
+        give("attempt", &[step(self.last_step), f64::from(self.not_finite)]);
+        give("bands", &self.bands);
+        for series in &self.series {
+            let samples = series.samples.iter().flat_map(|s| [f64::from_bits(s.step as u64), s.value, s.counts]);
+            give("series", &samples.chain([step(series.reached)]).collect::<Vec<_>>());
+        }
+    }
+
     pub(super) fn diverged(&self) -> bool {
         self.not_finite >= DIVERGED_AFTER
     }

@@ -1,23 +1,30 @@
 //! The state machine of sweeps, trials and runs: `decide` and `apply`. Pure.
 
 mod apply;
+mod check;
 mod command;
 mod curve;
 mod decide;
 mod due;
 mod event;
 mod grid;
+mod hash;
 mod id;
 mod metrics;
 mod outcome;
 mod refusal;
 mod rungs;
 mod state;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod trial;
 mod verdict;
 mod view;
 
 pub use apply::{Damaged, Misfit};
+pub use check::Broken;
 pub use command::{Command, Creation, Enqueued, Head, Incoming, Offer, Taken};
 pub use curve::{Mark, Marks};
 pub use decide::{create, decide, decide_report};

@@ -16,6 +16,11 @@ impl Rungs {
         Rungs { goal, bands: vec![Vec::new(); bands] }
     }
 
+    /// How many bands there are.
+    pub(super) fn len(&self) -> usize {
+        self.bands.len()
+    }
+
     /// The values at a band, best first.
     pub(super) fn values(&self, band: usize) -> &[f64] {
         &self.bands[band]

@@ -155,15 +155,6 @@ impl TrialState {
         }
     }
 
-    pub(super) fn live_mut(&mut self) -> Option<&mut Live> {
-        match &mut self.status {
-            Status::Running(live) => Some(live),
-            Status::Queued(_) | Status::Succeeded | Status::Stopped(_) | Status::Withdrawn(_) | Status::Failed(_) => {
-                None
-            }
-        }
-    }
-
     pub(super) fn curve(&self) -> Option<&Curve> {
         match &self.kept {
             Kept::Curve(curve) => Some(curve),
