@@ -15,6 +15,9 @@ mod special;
 mod stream;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{BadDistribution, NotDiscrete, OutsideSpace, SpaceError};
 pub use grid::{Count, Grid, Shuffled};
 pub use parameter::{Condition, Distribution, Leaf, Step};

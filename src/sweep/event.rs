@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::space::Assignment;
 use crate::spec::Definition;
-use crate::sweep::{Actor, Fence, Pos, Run, TextRef, Timestamp, Trial};
+use crate::sweep::{Actor, Fence, Marks, Outcome, Pos, Run, TextRef, Timestamp, Trial};
 
 /// An event with its place in the log of its sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,9 @@ pub enum Body {
         /// Begin paused.
         #[serde(default)]
         paused: bool,
+        /// No pause when the first trials all fail alike.
+        #[serde(default)]
+        keep_going: bool,
         /// Absolute path of the file and of the folder it was started in: how `run FILE` finds its unfinished sweep.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         origin: Option<Origin>,
@@ -66,8 +69,14 @@ pub enum Body {
     },
     #[allow(missing_docs)]
     SweepPaused { how: PauseHow, why: PauseWhy },
-    #[allow(missing_docs)]
-    SweepResumed { home: Option<String> },
+    /// Trials that an ending withdrew are queued again.
+    SweepResumed {
+        /// The agent that may start its runs from now on; none: as before.
+        home: Option<String>,
+        /// No pause when the next trials all fail alike.
+        #[serde(default)]
+        keep_going: bool,
+    },
     #[allow(missing_docs)]
     SweepEnding { why: EndWhy },
     #[allow(missing_docs)]
@@ -105,8 +114,18 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<Evidence>,
     },
-    #[allow(missing_docs)]
-    RunEnded { run: Run, ended: Box<Ended> },
+    /// The run is over for good.
+    RunEnded {
+        #[allow(missing_docs)]
+        run: Run,
+        /// What becomes of its trial, decided once.
+        outcome: Outcome,
+        #[allow(missing_docs)]
+        ended: Box<Ended>,
+        /// Of a trial that is final now: what stands for its reports, so that they need not be read again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        marks: Option<Box<Marks>>,
+    },
     #[allow(missing_docs)]
     BudgetReached { budget: Budget, amount: f64 },
     /// A note on the sweep (no trial) or on a trial, perhaps at a step.
@@ -402,9 +421,6 @@ pub struct Ended {
     /// What was counted or noticed on the way: dropped lines, refused names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What the stopping rules and the trial's value keep, so that its reports need not be read again: see `marks`.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub marks: serde_json::Value,
 }
 
 /// How the process ended.

@@ -1,10 +1,41 @@
 //! The state machine of sweeps, trials and runs: `decide` and `apply`. Pure.
 
+mod apply;
+mod check;
+mod command;
+mod curve;
+mod decide;
+mod due;
 mod event;
+mod grid;
+mod hash;
 mod id;
+mod metrics;
+mod outcome;
+mod refusal;
+mod rungs;
+mod state;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod trial;
+mod verdict;
+mod view;
 
+pub use apply::{Damaged, Misfit};
+pub use check::Broken;
+pub use command::{Command, Creation, Enqueued, Head, Incoming, Offer, Taken};
+pub use curve::{Mark, Marks};
+pub use decide::{create, decide, decide_report};
+pub use due::due;
 pub use event::{
     AfterStop, Body, Budget, Device, EndWhy, Ended, Event, Evidence, Exit, GpuGrant, LostWhy, Origin, Patch,
     PauseHow, PauseWhy, Placement, Report, RetryWhy, Source, Started, StopWhy, WithdrawWhy,
 };
 pub use id::{Actor, BadId, Fence, Pos, Run, SweepId, TextRef, Timestamp, Trial};
+pub use outcome::{FailWhy, Outcome, QueueWhy};
+pub use refusal::Refusal;
+pub use state::{State, SweepPhase, Usage};
+pub use trial::{Phase, Rank, Shown, Waiting};
+pub use view::{Counts, EndedHow, Queued, RunView, Summary, TrialView};

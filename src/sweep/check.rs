@@ -1,0 +1,112 @@
+//! What always holds of a state, looked at after every step of the tests and the simulation.
+//!
+//! - a trial is queued, has one live run, or is final (I2, I3), and the lists beside the trials agree with them;
+//! - a run's fence is higher than any of its trial's earlier ones (I2);
+//! - no more losses than the limit (I6); nothing is open when a sweep is over;
+//! - what is kept beside the trials (rungs, best, counts) is what the trials make it (L6, L7).
+
+use std::collections::BTreeSet;
+
+use crate::sweep::decide::stops_runs;
+use crate::sweep::outcome::LOSSES_SURVIVED;
+use crate::sweep::rungs::Rungs;
+use crate::sweep::state::{Ends, SweepPhase, rule_bands};
+use crate::sweep::trial::{Kept, Status};
+use crate::sweep::{AfterStop, PauseHow, State, Trial};
+
+/// An invariant that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum Broken {
+    #[error("the queue is not the queued trials")]
+    Queue,
+    #[error("the live runs are not the running trials")]
+    Live,
+    #[error("two runs share a fence, or trial {0}'s is not above its last")]
+    Fence(Trial),
+    #[error("trial {0} was lost more often than the limit lets it be")]
+    Losses(Trial),
+    #[error("trial {0} keeps a curve though it is final, or marks though it is not")]
+    Kept(Trial),
+    #[error("the counts of ended trials are not the trials'")]
+    Counts,
+    #[error("the rungs are not the trials'")]
+    Rungs,
+    #[error("the best trial is not the best")]
+    Best,
+    #[error("trials are open though the sweep is over, or run though it stops them")]
+    Open,
+}
+
+impl State {
+    /// Names an invariant that does not hold.
+    pub fn check(&self) -> Result<(), Broken> {
+        self.check_lists()?;
+        self.check_trials()?;
+        self.check_derived()?;
+        self.check_phase()
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = (Trial, &crate::sweep::trial::TrialState)> {
+        (1..).map(Trial).zip(&self.trials)
+    }
+
+    fn check_lists(&self) -> Result<(), Broken> {
+        let queue: BTreeSet<_> = self.numbered().filter_map(|(trial, t)| Some((t.rank()?, trial))).collect();
+        let live: BTreeSet<_> = self.numbered().filter(|(_, t)| t.live().is_some()).map(|(trial, _)| trial).collect();
+        let mut ends = Ends::default();
+        self.trials.iter().for_each(|trial| ends.count(None, trial.ending()));
+        if queue != self.queue {
+            Err(Broken::Queue)
+        } else if live != self.live {
+            Err(Broken::Live)
+        } else if ends != self.ends {
+            Err(Broken::Counts)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn check_trials(&self) -> Result<(), Broken> {
+        let mut fences = BTreeSet::new();
+        for (number, trial) in self.numbered() {
+            if let Some(live) = trial.live()
+                && (!fences.insert(live.fence) || trial.past.is_some_and(|past| past.fence >= live.fence))
+            {
+                return Err(Broken::Fence(number));
+            }
+            if trial.losses > LOSSES_SURVIVED {
+                return Err(Broken::Losses(number));
+            }
+            let marked = matches!(trial.status, Status::Succeeded | Status::Stopped(_) | Status::Failed(_));
+            // a withdrawn trial may have been final before, and may not
+            let free = matches!(trial.status, Status::Withdrawn(_));
+            if !free && marked != matches!(trial.kept, Kept::Marks(_)) {
+                return Err(Broken::Kept(number));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_derived(&self) -> Result<(), Broken> {
+        let goal = self.definition.early_terminate.as_ref().map(|stopping| stopping.goal).unwrap_or_default();
+        let mut rungs = Rungs::new(goal, rule_bands(&self.definition).len());
+        self.trials.iter().for_each(|trial| rungs.enter(trial.bands()));
+        if rungs != self.rungs {
+            return Err(Broken::Rungs);
+        }
+        let best = self.numbered().fold(None, |best, (trial, _)| self.better(best, trial));
+        if best != self.best { Err(Broken::Best) } else { Ok(()) }
+    }
+
+    fn check_phase(&self) -> Result<(), Broken> {
+        let told = |at_least: AfterStop| self.live().all(|(_, _, l)| l.phase.stop().is_some_and(|(t, _)| t >= at_least));
+        let holds = match &self.phase {
+            SweepPhase::Ended(_) => self.live.is_empty() && self.queue.is_empty(),
+            SweepPhase::Ending(why) if stops_runs(*why) => self.queue.is_empty() && told(AfterStop::End),
+            SweepPhase::Paused { how: PauseHow::Requeue, .. } => told(AfterStop::Requeue),
+            SweepPhase::Ending(_) | SweepPhase::Paused { how: PauseHow::Drain, .. } | SweepPhase::Running => true,
+        };
+        if holds { Ok(()) } else { Err(Broken::Open) }
+    }
+}

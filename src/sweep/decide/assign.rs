@@ -1,0 +1,53 @@
+//! A slot takes a trial: a queued one, one whose run is silent, or a new one.
+
+use crate::sweep::decide::run::loss_of;
+use crate::sweep::trial::Status;
+use crate::sweep::{Body, Fence, Head, LostWhy, Outcome, Placement, Refusal, Run, State, Trial, due, grid};
+
+pub(super) fn assign(
+    state: &State,
+    trial: Option<Trial>,
+    placements: &[Placement],
+    head: Head,
+) -> Result<Vec<Body>, Refusal> {
+    let mut bodies = match trial {
+        Some(trial) => taken(state, trial)?,
+        None => vec![proposal(state)?],
+    };
+    if matches!(bodies.last(), Some(Body::RunEnded { outcome, .. }) if !matches!(outcome, Outcome::Queued(_))) {
+        return Ok(bodies); // the loss was one too many: there is no next attempt
+    }
+    let trial = trial.unwrap_or(state.next_trial());
+    let attempt = state.trial(trial).map_or(0, |known| known.attempt) + 1;
+    let fence = Fence::new(head.epoch, head.pos(bodies.len()));
+    bodies.push(Body::RunAssigned { run: Run { trial, attempt }, fence, placements: placements.to_vec() });
+    Ok(bodies)
+}
+
+/// What precedes the assignment of a trial that exists.
+fn taken(state: &State, trial: Trial) -> Result<Vec<Body>, Refusal> {
+    let known = state.known(trial)?;
+    match &known.status {
+        Status::Queued(_) if due::hands_out(state) => Ok(Vec::new()),
+        Status::Running(live) if live.phase.stop().is_none() && due::hands_out(state) => {
+            Ok(vec![loss_of(state, known.run(trial), known, live, LostWhy::Replaced)])
+        }
+        Status::Queued(_) | Status::Running(_) => {
+            Err(Refusal::SweepState { state: state.phase.word(), asked: "handed out" })
+        }
+        Status::Succeeded | Status::Stopped(_) | Status::Withdrawn(_) | Status::Failed(_) => {
+            Err(Refusal::TrialState { trial, state: known.shown().word(), asked: "run" })
+        }
+    }
+}
+
+fn proposal(state: &State) -> Result<Body, Refusal> {
+    let refusal = Refusal::SweepState { state: state.phase.word(), asked: "given new trials" };
+    if !due::proposes(state) {
+        return Err(refusal);
+    }
+    let trial = state.next_trial();
+    let (assignment, source) =
+        grid::propose(&state.definition, state.birth.seed, trial, state.starts, state.grid.as_ref())?.ok_or(refusal)?;
+    Ok(Body::TrialProposed { trial, assignment, source, basis: state.pos, version: state.version })
+}

@@ -1,0 +1,24 @@
+//! The first event of a sweep.
+
+use crate::sweep::{Body, Creation};
+
+/// The first event of a sweep's log. `env` and `notes` stay out of it: they may have to be erased.
+pub fn create(creation: Creation) -> Body {
+    let mut definition = creation.definition;
+    definition.env.clear();
+    definition.notes = None;
+    let json = serde_json::to_vec(&definition).expect("a definition has text keys only");
+    Body::SweepCreated {
+        definition_hash: blake3::hash(&json).to_hex().to_string(),
+        definition: Box::new(definition),
+        file: creation.file,
+        env: creation.env,
+        notes: creation.notes,
+        seed: creation.seed,
+        home: creation.home,
+        paused: creation.paused,
+        keep_going: creation.keep_going,
+        origin: creation.origin,
+        engine: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}

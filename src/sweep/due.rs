@@ -1,0 +1,168 @@
+//! What the state asks for now, one command at a time, in a fixed order: stops earned, pauses for what goes wrong,
+//! ends, and, where a slot is free, the trial that takes it.
+//!
+//! Looks at what changed since it last found nothing ([`State::settle`]); [`State::touch_all`] makes it look at
+//! everything. A sweep that a fault paused is asked nothing: a rule that panics would panic again.
+
+use crate::sweep::apply::EARLY;
+use crate::sweep::decide::stops_runs;
+use crate::sweep::state::{EarlyEnds, TRIALS, Touched};
+use crate::sweep::trial::TrialState;
+use crate::sweep::verdict::verdict;
+use crate::sweep::{
+    AfterStop, Budget, Command, EndWhy, Evidence, Offer, PauseHow, PauseWhy, State, StopWhy, SweepPhase, Trial,
+};
+
+/// Runs in a row that a machine could not start: something is wrong with all of them.
+const FLAPPING: u32 = 5;
+
+/// The next command that the state asks for; `offer`: a slot that the scheduler has for this sweep.
+pub fn due(state: &State, offer: Option<&Offer>) -> Option<Command> {
+    if matches!(state.phase, SweepPhase::Paused { why: PauseWhy::Fault(_), .. } | SweepPhase::Ended(_)) {
+        return None;
+    }
+    stop_earned(state)
+        .or_else(|| trouble(state))
+        .or_else(|| ending(state))
+        .or_else(|| offer.and_then(|offer| assignment(state, offer)))
+}
+
+impl State {
+    /// `due` has found nothing: it need not look at this again.
+    pub fn settle(&mut self) {
+        self.touched = Touched::default();
+    }
+
+    /// Makes `due` look at everything, as it must after a fold.
+    pub fn touch_all(&mut self) {
+        self.touched.trials = self.live.clone();
+    }
+}
+
+fn stop_earned(state: &State) -> Option<Command> {
+    let moved = |known: &TrialState| {
+        let at = known.bands().len().checked_sub(1);
+        at.is_some_and(|band| state.touched.bands.contains(&band))
+    };
+    let judge = |trial: Trial| {
+        let known = state.trial(trial)?;
+        let live = known.live()?;
+        if matches!(live.phase.stop(), Some((AfterStop::End, _))) {
+            return None;
+        }
+        let (why, evidence) = earned(state, known)?;
+        Some(Command::StopRun { run: known.run(trial), then: AfterStop::End, why, evidence })
+    };
+    if state.touched.bands.is_empty() {
+        return state.touched.trials.iter().find_map(|trial| judge(*trial));
+    }
+    let looked_at = state.live().filter(|(trial, known, _)| state.touched.trials.contains(trial) || moved(known));
+    looked_at.map(|(trial, _, _)| trial).find_map(judge)
+}
+
+fn earned(state: &State, known: &TrialState) -> Option<(StopWhy, Option<Evidence>)> {
+    let curve = known.curve()?;
+    if curve.diverged() {
+        return Some((StopWhy::Diverged, None));
+    }
+    let evidence = verdict(&state.definition, &state.watched, &state.rungs, curve)?;
+    Some((StopWhy::Rule, Some(evidence)))
+}
+
+/// Pauses: the first trials all failed alike, or no machine can start anything.
+fn trouble(state: &State) -> Option<Command> {
+    let going = match &state.phase {
+        SweepPhase::Running => true,
+        SweepPhase::Ending(why) => !stops_runs(*why),
+        SweepPhase::Paused { .. } | SweepPhase::Ended(_) => false,
+    };
+    if !going {
+        return None;
+    }
+    let early = matches!(&state.early, EarlyEnds::Alike { trials, .. } if trials.len() >= EARLY);
+    let why = if early {
+        PauseWhy::EarlyFailure
+    } else if state.failed_starts >= FLAPPING {
+        PauseWhy::Flapping
+    } else {
+        return None;
+    };
+    Some(Command::Pause { how: PauseHow::Drain, why })
+}
+
+fn ending(state: &State) -> Option<Command> {
+    let budget = state.budget_used().map(|(budget, _, _)| match budget {
+        Budget::Wall => EndWhy::Wall,
+        Budget::GpuHours => EndWhy::GpuHours,
+    });
+    match (&state.phase, budget) {
+        (SweepPhase::Running | SweepPhase::Paused { .. }, Some(why)) => Some(Command::End { why }),
+        (SweepPhase::Ending(before), Some(why)) if !stops_runs(*before) => Some(Command::End { why }),
+        (SweepPhase::Running, None) => reached(state).map(|why| Command::End { why }),
+        (SweepPhase::Ending(_), _) => (state.live.is_empty() && state.queue.is_empty()).then_some(Command::Finish),
+        (SweepPhase::Paused { .. }, None) | (SweepPhase::Ended(_), _) => None,
+    }
+}
+
+/// The limit that a running sweep has reached. The target ends it at once, the others when nothing is queued.
+fn reached(state: &State) -> Option<EndWhy> {
+    let target = !state.at_target.is_empty();
+    if target && !state.target_waived {
+        return Some(EndWhy::Target);
+    }
+    if !state.queue.is_empty() {
+        return None;
+    }
+    if state.trial_count() >= cap(state) {
+        Some(EndWhy::RunCap)
+    } else if target {
+        Some(EndWhy::Target)
+    } else if state.used_up() {
+        Some(EndWhy::SpaceUsedUp)
+    } else {
+        None
+    }
+}
+
+fn cap(state: &State) -> u32 {
+    state.definition.run_cap.unwrap_or(TRIALS).min(TRIALS)
+}
+
+fn assignment(state: &State, offer: &Offer) -> Option<Command> {
+    if !hands_out(state) {
+        return None;
+    }
+    let assign = |trial| Some(Command::Assign { trial, placements: offer.placements.clone() });
+    let replaced = state.live().find(|(trial, _, live)| offer.silent.contains(trial) && live.phase.stop().is_none());
+    if let Some((trial, _, _)) = replaced {
+        return assign(Some(trial));
+    }
+    if state.live.len() >= state.parallel(offer.parallel) {
+        return None;
+    }
+    let queued = state.queue.iter().map(|(_, trial)| *trial).find(|trial| !offer.held_back.contains(trial));
+    match queued {
+        Some(trial) => assign(Some(trial)),
+        None if proposes(state) => assign(None),
+        None => None,
+    }
+}
+
+/// Whether trials are handed out at all.
+pub(super) fn hands_out(state: &State) -> bool {
+    match &state.phase {
+        _ if state.hidden => false,
+        SweepPhase::Running => true,
+        SweepPhase::Ending(why) => !stops_runs(*why),
+        SweepPhase::Paused { .. } | SweepPhase::Ended(_) => false,
+    }
+}
+
+/// Whether new trials are proposed.
+pub(super) fn proposes(state: &State) -> bool {
+    state.phase == SweepPhase::Running
+        && !state.hidden
+        && state.at_target.is_empty()
+        && state.trial_count() < cap(state)
+        && !state.used_up()
+}

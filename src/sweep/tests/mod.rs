@@ -1,0 +1,8 @@
+//! What the room promises, by what it is about.
+
+mod faults;
+mod golden;
+mod lifecycle;
+mod outcomes;
+mod random;
+mod rules;
