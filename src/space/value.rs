@@ -93,6 +93,32 @@ pub fn float_name(f: f64) -> &'static str {
     }
 }
 
+/// What two values share when they count as one value (of a grid, in `when`): `1` and `1.0` do, `"1"` and `true` are
+/// others; a mapping's order does not matter.
+pub(super) fn same_key(value: &Value) -> String {
+    fn inner(value: &Value) -> String {
+        match value {
+            Value::Null => "~".to_owned(),
+            Value::Bool(b) => b.to_string(),
+            Value::Int(i) => i.to_string(),
+            Value::BigInt(digits) => digits.clone(),
+            Value::Float(f) => format!("{f:?}"),
+            Value::Text(text) => format!("{text:?}"),
+            Value::List(items) => format!("[{}]", items.iter().map(inner).collect::<Vec<_>>().join(",")),
+            Value::Map(map) => {
+                let mut entries: Vec<_> = map.iter().map(|(k, v)| format!("{k:?}:{}", inner(v))).collect();
+                entries.sort();
+                format!("{{{}}}", entries.join(","))
+            }
+        }
+    }
+    match value {
+        Value::Float(f) if *f == 0.0 => "0".to_owned(),
+        Value::Float(f) if f.fract() == 0.0 => format!("{f:.0}"),
+        other => inner(other),
+    }
+}
+
 /// The float that [`float_name`] names.
 pub fn named_float(name: &str) -> Option<f64> {
     match name {
