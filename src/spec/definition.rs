@@ -67,8 +67,8 @@ pub struct Definition {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration")]
     pub timeout: Option<Duration>,
     /// Between the stop signal and SIGKILL.
-    #[serde(with = "duration")]
-    pub grace: Option<Duration>,
+    #[serde(with = "seconds", default = "default_grace")]
+    pub grace: Duration,
     /// The stop signal.
     #[serde(default)]
     pub stop_signal: StopSignal,
@@ -93,9 +93,17 @@ pub struct Definition {
     /// For people. Empty in the log, as `env`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
-    /// Keys without effect here (W&B's `project`, unknown ones, `kubernetes` ..), kept as they were written.
+    /// Keys without effect here, by path, as they were written: W&B's `project`, unknown ones, `kubernetes`, and those
+    /// that `run` refuses yet (`from`, `early_terminate.audit` ..).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kept: BTreeMap<String, serde_json::Value>,
+}
+
+/// `grace` where the file has none.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
+
+fn default_grace() -> Duration {
+    DEFAULT_GRACE
 }
 
 /// `method`.
@@ -326,5 +334,20 @@ mod duration {
         Option::<f64>::deserialize(d)?
             .map(|seconds| Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom))
             .transpose()
+    }
+}
+
+/// As [`duration`], for one that is always there.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, s: S) -> Result<S::Ok, S::Error> {
+        duration.as_secs_f64().serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(d)?).map_err(serde::de::Error::custom)
     }
 }
