@@ -1,1 +1,3 @@
 //! gRPC services, the conversion of their messages, and the client.
+
+pub mod pb;
