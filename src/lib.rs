@@ -10,7 +10,7 @@
 //! Rooms that touch the world:
 //! - [`store`]: the log on SQLite.
 //! - [`controller`]: owns the live sweeps; the only writer of the [`store`].
-//! - [`api`]: gRPC services and their client.
+//! - [`pb`]: the words of the API; [`api`]: gRPC services and their client.
 //! - [`runner`]: one run: environment, channels, signals, spool.
 //! - [`agent`]: slots and GPUs of one machine; starts runners, adopts those it finds.
 //! - [`cli`]: the command line, one file a command.
@@ -19,6 +19,7 @@ pub mod agent;
 pub mod api;
 pub mod cli;
 pub mod controller;
+pub mod pb;
 pub mod runner;
 pub mod search;
 pub mod space;

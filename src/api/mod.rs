@@ -1,3 +1,1 @@
 //! gRPC services, the conversion of their messages, and the client.
-
-pub mod pb;
