@@ -4,15 +4,13 @@
 
 use std::time::Duration;
 
-use crate::spec::{Definition, Method};
 use crate::sweep::curve::{Watched, feasible};
-use crate::sweep::grid::{self, GridPlace};
+use crate::sweep::proposals::Proposals;
 use crate::sweep::metrics::Metrics;
-use crate::sweep::rungs::Rungs;
-use crate::sweep::state::{Birth, EarlyEnds, Ends, Spent, Touched, index, reaches_target, rule_bands};
+use crate::sweep::state::{Birth, EarlyEnds, Ends, Spent, index, reaches_target, rule_of};
 use crate::sweep::trial::{Kept, Live, Past, Phase, Status, TrialState, Waiting, status};
 use crate::sweep::{
-    Body, Budget, EndWhy, Ended, Event, Exit, Marks, Outcome, Patch, PauseHow, PauseWhy, Pos, QueueWhy, Report, Run, Source, State,
+    Body, Budget, EndWhy, Ended, Event, Exit, Marks, Outcome, Patch, PauseHow, PauseWhy, Pos, QueueWhy, Report, Run, State,
     SweepId, SweepPhase, Trial, Usage, WithdrawWhy,
 };
 
@@ -35,6 +33,8 @@ pub struct Damaged {
 pub enum Misfit {
     #[error("the first event is not the sweep's creation")]
     NotCreated,
+    #[error("its definition makes no sweep")]
+    Definition,
     #[error("the sweep is created again")]
     CreatedAgain,
     #[error("an event is missing before it")]
@@ -98,18 +98,18 @@ impl State {
             spent: Spent::default(),
             metrics: Metrics::default(),
             watched: Watched::new(definition),
-            rungs: rungs_of(definition),
+            hyperband: rule_of(definition),
             trials: Vec::new(),
             queue: Default::default(),
             live: Default::default(),
             withdrawn: Default::default(),
-            starts: 0,
-            grid: (definition.method == Method::Grid).then(GridPlace::default),
+            proposals: Proposals::new(definition, *seed)
+                .map_err(|_| Damaged { pos: first.pos, why: Misfit::Definition })?,
             ends: Ends::default(),
             best: None,
             at_target: Default::default(),
             usage: Usage::default(),
-            touched: Touched::default(),
+            touched: Default::default(),
             definition: definition.as_ref().clone(),
         })
     }
@@ -142,17 +142,18 @@ impl State {
         live.seq = live.seq.max(report.seq);
         live.reports += 1;
         let Kept::Curve(curve) = &mut trial.kept else { return Err(damaged(Misfit::Run)) };
-        let bands = rule_bands(&self.definition);
-        for moved in curve.report(&self.watched, bands, report.step, &report.values) {
-            self.rungs.change(moved);
-            self.touched.bands.insert(moved.band);
+        let (step, judged) = curve.report(&self.watched, report.step, &report.values);
+        if let Some(rule) = &mut self.hyperband {
+            let Run { trial, attempt } = report.run;
+            let looks = judged.into_iter().flat_map(|value| rule.observe(trial.0, attempt, step, value));
+            self.touched.extend(looks.map(Trial));
         }
         let reached = curve.best(&self.watched).is_some_and(|best| {
             reaches_target(&self.definition, best.value)
                 && curve.best_is_feasible(&self.watched, &self.definition.constraints)
         });
         self.note_target(report.run.trial, reached);
-        self.touched.trials.insert(report.run.trial);
+        self.touched.insert(report.run.trial);
         self.pos = self.pos.max(report.pos);
         Ok(())
     }
@@ -174,11 +175,8 @@ impl State {
                 if *trial != self.next_trial() {
                     return Err(Misfit::Trial);
                 }
-                let point = grid::point(&self.definition.space, assignment).map_err(|_| Misfit::Assignment)?;
-                if let Some(grid) = &mut self.grid {
-                    grid.proposed(&self.definition, self.birth.seed, &point, *source);
-                }
-                self.starts += usize::from(*source == Source::Start);
+                let point = self.definition.space.point(assignment).map_err(|_| Misfit::Assignment)?;
+                self.proposals.proposed(&point, *source);
                 self.trials.push(TrialState::proposed(point, *source));
                 self.enter_queue(*trial)?;
             }
@@ -309,11 +307,12 @@ impl State {
 
     fn retry(&mut self, trial: Trial) -> Result<(), Misfit> {
         let state = self.trial_mut(trial)?;
-        let bands = state.bands().to_vec();
         state.kept = Kept::Curve(Box::default());
         state.crashes = 0;
         state.losses = 0;
-        self.leave_rungs(&bands);
+        if let Some(rule) = &mut self.hyperband {
+            self.touched.extend(rule.forget(trial.0).into_iter().map(Trial));
+        }
         self.note_target(trial, false);
         self.set_status(trial, Status::Queued(Waiting::Retried))?;
         if self.best == Some(trial) {
@@ -355,23 +354,14 @@ impl State {
 
     /// The trial is final: its marks stand for its curve from now on.
     fn keep_marks(&mut self, trial: Trial, marks: &Marks) -> Result<(), Misfit> {
-        let state = self.trial_mut(trial)?;
-        let before = state.bands().to_vec();
-        state.kept = Kept::Marks(Box::new(marks.clone()));
-        if before != marks.bands {
-            self.leave_rungs(&before);
-            self.rungs.enter(&marks.bands);
-            self.touched.bands.extend(0..marks.bands.len());
+        self.trial_mut(trial)?.kept = Kept::Marks(Box::new(marks.clone()));
+        if let (Some(rule), Some(marks)) = (&mut self.hyperband, &marks.rule) {
+            self.touched.extend(rule.set(trial.0, marks.clone(), false).into_iter().map(Trial));
         }
         let reached = marks.best.is_some_and(|best| reaches_target(&self.definition, best.value))
             && feasible(&self.definition.constraints, &marks.at_best);
         self.note_target(trial, reached);
         Ok(())
-    }
-
-    fn leave_rungs(&mut self, bands: &[f64]) {
-        self.rungs.leave(bands);
-        self.touched.bands.extend(0..bands.len());
     }
 
     fn note_target(&mut self, trial: Trial, reached: bool) {
@@ -448,9 +438,4 @@ impl State {
             Patch::Notes(notes) => self.notes = notes.clone(),
         }
     }
-}
-
-fn rungs_of(definition: &Definition) -> Rungs {
-    let goal = definition.early_terminate.as_ref().map(|stopping| stopping.goal).unwrap_or_default();
-    Rungs::new(goal, rule_bands(definition).len())
 }

@@ -3,14 +3,13 @@
 //! - a trial is queued, has one live run, or is final (I2, I3), and the lists beside the trials agree with them;
 //! - a run's fence is higher than any of its trial's earlier ones (I2);
 //! - no more losses than the limit (I6); nothing is open when a sweep is over;
-//! - what is kept beside the trials (rungs, best, counts) is what the trials make it (L6, L7).
+//! - what is kept beside the trials (lists, best, counts) is what the trials make it (L6, L7).
 
 use std::collections::BTreeSet;
 
 use crate::sweep::decide::stops_runs;
 use crate::sweep::outcome::LOSSES_SURVIVED;
-use crate::sweep::rungs::Rungs;
-use crate::sweep::state::{Ends, SweepPhase, rule_bands};
+use crate::sweep::state::{Ends, SweepPhase};
 use crate::sweep::trial::{Kept, Status};
 use crate::sweep::{AfterStop, PauseHow, State, Trial};
 
@@ -30,8 +29,6 @@ pub enum Broken {
     Kept(Trial),
     #[error("the counts of ended trials are not the trials'")]
     Counts,
-    #[error("the rungs are not the trials'")]
-    Rungs,
     #[error("the best trial is not the best")]
     Best,
     #[error("trials are open though the sweep is over, or run though it stops them")]
@@ -89,12 +86,6 @@ impl State {
     }
 
     fn check_derived(&self) -> Result<(), Broken> {
-        let goal = self.definition.early_terminate.as_ref().map(|stopping| stopping.goal).unwrap_or_default();
-        let mut rungs = Rungs::new(goal, rule_bands(&self.definition).len());
-        self.trials.iter().for_each(|trial| rungs.enter(trial.bands()));
-        if rungs != self.rungs {
-            return Err(Broken::Rungs);
-        }
         let best = self.numbered().fold(None, |best, (trial, _)| self.better(best, trial));
         if best != self.best { Err(Broken::Best) } else { Ok(()) }
     }

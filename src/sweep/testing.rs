@@ -73,7 +73,8 @@ impl World {
             paused: false,
             keep_going: false,
             origin: None,
-        });
+        })
+        .expect("the definition makes a sweep");
         let first = event(1, 1, body);
         let state = State::begin(SweepId::from_bits(5), &first).expect("a created sweep begins");
         World { state, log: vec![Entry::Event(first)], parallel: 1, next: 2 }

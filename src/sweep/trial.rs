@@ -12,7 +12,7 @@
 //!
 //! Invariant: a trial has at most one run that is not over, and that run has its newest attempt.
 
-use crate::sweep::grid::Point;
+use crate::space::Point;
 use crate::sweep::curve::{Curve, Marks};
 use crate::sweep::{
     AfterStop, FailWhy, Fence, Outcome, Placement, QueueWhy, Run, Source, StopWhy, Timestamp, Trial, WithdrawWhy,
@@ -90,7 +90,8 @@ impl Phase {
         }
     }
 
-    pub(super) fn stop(&self) -> Option<(AfterStop, StopWhy)> {
+    /// The stop that was decided.
+    pub fn stop(&self) -> Option<(AfterStop, StopWhy)> {
         match self {
             Phase::Assigned | Phase::Running(_) => None,
             Phase::Stopping { then, why, .. } => Some((*then, *why)),
@@ -166,14 +167,6 @@ impl TrialState {
         match &self.kept {
             Kept::Curve(_) => None,
             Kept::Marks(marks) => Some(marks),
-        }
-    }
-
-    /// The judged metric at the stopping rule's bands.
-    pub(super) fn bands(&self) -> &[f64] {
-        match &self.kept {
-            Kept::Curve(curve) => curve.bands(),
-            Kept::Marks(marks) => &marks.bands,
         }
     }
 

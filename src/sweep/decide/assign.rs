@@ -2,7 +2,7 @@
 
 use crate::sweep::decide::run::loss_of;
 use crate::sweep::trial::Status;
-use crate::sweep::{Body, Fence, Head, LostWhy, Outcome, Placement, Refusal, Run, State, Trial, due, grid};
+use crate::sweep::{Body, Fence, Head, LostWhy, Outcome, Placement, Refusal, Run, State, Trial, due};
 
 pub(super) fn assign(
     state: &State,
@@ -47,7 +47,7 @@ fn proposal(state: &State) -> Result<Body, Refusal> {
         return Err(refusal);
     }
     let trial = state.next_trial();
-    let (assignment, source) =
-        grid::propose(&state.definition, state.birth.seed, trial, state.starts, state.grid.as_ref())?.ok_or(refusal)?;
+    let next = state.proposals.next(&state.definition, state.birth.seed, trial)?;
+    let (assignment, source) = next.ok_or(refusal)?;
     Ok(Body::TrialProposed { trial, assignment, source, basis: state.pos, version: state.version })
 }

@@ -3,7 +3,7 @@
 use crate::space::Assignment;
 use crate::sweep::decide::more;
 use crate::sweep::state::TRIALS;
-use crate::sweep::{Body, Enqueued, Patch, Refusal, Source, State, Trial, grid};
+use crate::sweep::{Body, Enqueued, Patch, Refusal, Source, State, Trial};
 
 pub(super) fn enqueue(state: &State, what: &Enqueued, repeat: u32) -> Result<Vec<Body>, Refusal> {
     let wanted = assignments(state, what)?;
@@ -36,14 +36,14 @@ fn assignments(state: &State, what: &Enqueued) -> Result<Vec<(Assignment, Source
     match what {
         Enqueued::Assignments(assignments) => {
             let checked = |assignment: &Assignment| {
-                let point = grid::point(space, assignment)?;
-                Ok((grid::assignment(space, &point), Source::Enqueued))
+                let point = space.point(assignment)?;
+                Ok((space.assignment(&point), Source::Enqueued))
             };
             assignments.iter().map(checked).collect()
         }
         Enqueued::From(of) => {
             let known = state.known(*of)?;
-            Ok(vec![(grid::assignment(space, &known.point), Source::Repeat { of: *of })])
+            Ok(vec![(space.assignment(&known.point), Source::Repeat { of: *of })])
         }
     }
 }

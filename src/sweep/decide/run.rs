@@ -83,7 +83,7 @@ fn end_of(state: &State, run: Run, trial: &TrialState, live: &Live, mut ended: E
     let outcome = outcome(&ended, circumstances(state, trial, live));
     let marks = match outcome {
         Outcome::Queued(_) => None,
-        Outcome::Succeeded | Outcome::Stopped(_) | Outcome::Failed(_) => Some(Box::new(state.marks_so_far(trial))),
+        Outcome::Succeeded | Outcome::Stopped(_) | Outcome::Failed(_) => Some(Box::new(state.marks_so_far(run.trial))),
     };
     Body::RunEnded { run, outcome, ended: Box::new(ended), marks }
 }
