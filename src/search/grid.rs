@@ -90,3 +90,46 @@ impl GridSearch {
         self.grid.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::{Distribution, Leaf};
+
+    fn space(max: i64) -> Space {
+        let leaf = |name: &str| Leaf {
+            path: vec![name.to_owned()],
+            distribution: Distribution::IntUniform { min: 1, max },
+            when: Vec::new(),
+        };
+        Space::new(vec![leaf("a"), leaf("b")]).unwrap()
+    }
+
+    #[test]
+    fn every_point_is_given_once_and_enqueued_ones_are_left_out() {
+        let space = space(5);
+        for order in [GridOrder::File, GridOrder::Shuffled] {
+            let search = GridSearch::new(&space, order, 3).unwrap();
+            let mut given = Given::default();
+            given.enqueued(&search, &space.at(&[0.1, 0.5]));
+            let mut seen = vec![space.at(&[0.1, 0.5])];
+            while let Some((index, point)) = search.propose(&given) {
+                assert!(!seen.contains(&point));
+                seen.push(point);
+                given.proposed(index);
+                given = serde_json::from_str(&serde_json::to_string(&given).unwrap()).unwrap();
+            }
+            assert_eq!(seen.len(), 25, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn shuffles_by_the_seed() {
+        let first = |seed| {
+            let search = GridSearch::new(&space(1000), GridOrder::Shuffled, seed).unwrap();
+            search.propose(&Given::default()).unwrap().1
+        };
+        assert_eq!(first(1), first(1));
+        assert_ne!(first(1), first(2));
+    }
+}

@@ -171,3 +171,140 @@ fn as_minimised(goal: Goal, value: f64) -> f64 {
         Goal::Maximize => -value,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stopping::bands;
+
+    const NAN: f64 = f64::NAN;
+
+    /// The worked example: A and F are final, the others live; 0 stands for A.
+    fn example(eta: f64, strict: bool, goal: Goal) -> Vec<Option<(u64, f64, f64)>> {
+        let curves: [&[f64]; 8] = [
+            &[10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0],
+            &[10.0, 10.0, 10.0, 10.0],
+            &[9.0, 8.0, 7.5, 7.0, 6.5, 6.4, 6.3, 6.2, 6.1],
+            &[9.0, 7.0, 3.0],
+            &[9.0, 9.0],
+            &[12.0, 11.0, 11.0],
+            &[5.0, 6.0, 9.5, 4.0],
+            &[9.0, 8.0, NAN, 7.0],
+        ];
+        let mut rule = Hyperband::new(&bands(Some(3), None, None, eta).unwrap(), eta, strict, goal);
+        for (trial, curve) in (0..).zip(curves) {
+            for (step, value) in (0..).zip(curve) {
+                rule.observe(trial, 1, step, as_minimised(goal, *value));
+            }
+        }
+        let shown = |e: Evidence| (e.band, as_minimised(goal, e.value), as_minimised(goal, e.threshold));
+        [1, 2, 3, 4, 6, 7].map(|trial| rule.verdict(trial).map(shown)).to_vec()
+    }
+
+    #[test]
+    fn decides_the_worked_example() {
+        for goal in [Goal::Minimize, Goal::Maximize] {
+            let (b, c) = (Some((3, 10.0, 7.5)), Some((9, 6.1, 2.0)));
+            assert_eq!(example(3.0, true, goal), [b, c, None, None, Some((3, 9.5, 7.5)), None]);
+            assert_eq!(example(3.0, false, goal), [b, c, None, None, None, None]);
+            let (b, g) = (Some((3, 10.0, 8.0)), Some((3, 9.5, 8.0)));
+            assert_eq!(example(2.0, true, goal), [b, None, None, None, g, None]);
+        }
+    }
+
+    #[test]
+    fn the_worse_of_two_stops_once_both_are_there() {
+        let mut rule = Hyperband::new(&[2, 6], 3.0, true, Goal::Minimize);
+        for (step, value) in [1.0, 5.0, 9.0].into_iter().enumerate() {
+            rule.observe(1, 1, step as i64, value);
+        }
+        assert_eq!(rule.verdict(1), None);
+        assert_eq!(rule.observe(2, 1, 0, 1.0), [2]);
+        assert_eq!(rule.observe(2, 1, 1, 4.0), [1, 2]);
+        assert_eq!(rule.verdict(1), Some(Evidence { band: 2, value: 5.0, threshold: 4.0, count: 2 }));
+        assert_eq!(rule.verdict(2), None);
+        assert_eq!(rule.forget(2), [1]);
+        assert_eq!(rule.verdict(1), None);
+    }
+
+    #[test]
+    fn the_later_attempt_wins() {
+        let mut rule = Hyperband::new(&[2], 3.0, true, Goal::Minimize);
+        for (attempt, step, value) in
+            [(1, 0, 5.0), (1, 1, 4.0), (2, 1, 3.0), (1, 1, 9.0), (2, 0, NAN), (2, 2, 7.0)]
+        {
+            rule.observe(1, attempt, step, value);
+        }
+        let marks = Marks { rungs: vec![7.0], count: 2, best: Some(3.0), last: Some(7.0) };
+        assert_eq!(rule.marks(1), Some(&marks));
+    }
+
+    /// The verdict as the text has it, from all curves.
+    fn naive(
+        curves: &BTreeMap<u32, Vec<f64>>,
+        trial: u32,
+        bands: &[u64],
+        eta: f64,
+        strict: bool,
+    ) -> Option<(u64, f64, f64)> {
+        let own = curves.get(&trial)?;
+        let band = *bands.iter().rfind(|band| **band <= own.len() as u64)?;
+        let at = |curve: &Vec<f64>| curve.get(band as usize - 1).copied();
+        let mut values: Vec<f64> = curves.values().filter_map(at).collect();
+        values.sort_by(f64::total_cmp);
+        let threshold = values[((1.0 / eta) * values.len() as f64) as usize];
+        let c = if strict { at(own)? } else { own.iter().copied().fold(f64::INFINITY, f64::min) };
+        (c > threshold).then_some((band, c, threshold))
+    }
+
+    proptest! {
+        /// Whatever the order of reports, retries and attempts: the same as from all curves anew.
+        #[test]
+        fn incremental_is_naive(
+            steps in prop::collection::vec((0u32..6, 1u32..3, 0i64..12, 0u8..9, 0u8..40), 1..200),
+            eta in prop_oneof![Just(1.5), Just(2.0), Just(3.0)],
+            strict: bool,
+        ) {
+            let bands = bands(Some(1), None, None, eta).unwrap();
+            let mut rule = Hyperband::new(&bands, eta, strict, Goal::Minimize);
+            let mut merged: BTreeMap<u32, BTreeMap<i64, (u32, f64)>> = BTreeMap::new();
+            let mut condemned: BTreeSet<u32> = BTreeSet::new();
+            for (trial, attempt, step, value, chance) in steps {
+                let look: Vec<u32> = if chance == 0 {
+                    merged.remove(&trial);
+                    condemned.remove(&trial);
+                    rule.forget(trial)
+                } else {
+                    let value = if value == 8 { NAN } else { f64::from(value) };
+                    let at = merged.entry(trial).or_default().entry(step).or_insert((attempt, value));
+                    if at.0 <= attempt {
+                        *at = (attempt, value);
+                    }
+                    rule.observe(trial, attempt, step, value)
+                };
+                let finite = |curve: &BTreeMap<i64, (u32, f64)>| curve.values().map(|p| p.1).filter(|v| v.is_finite()).collect();
+                let curves: BTreeMap<u32, Vec<f64>> = merged.iter().map(|(t, c)| (*t, finite(c))).collect();
+                for trial in 0..6 {
+                    let ours = rule.verdict(trial);
+                    prop_assert_eq!(ours.map(|e| (e.band, e.value, e.threshold)), naive(&curves, trial, &bands, eta, strict));
+                    // nobody's verdict turns without being looked at
+                    let changed = ours.is_some() != condemned.contains(&trial);
+                    prop_assert!(!changed || look.contains(&trial));
+                    if ours.is_some() { condemned.insert(trial) } else { condemned.remove(&trial) };
+                }
+            }
+            // from marks alone, in another order
+            let mut again = Hyperband::new(&bands, eta, strict, Goal::Minimize);
+            for trial in (0..6).rev() {
+                if let Some(marks) = rule.marks(trial) {
+                    let json = serde_json::to_string(marks).unwrap();
+                    again.set(trial, serde_json::from_str(&json).unwrap(), false);
+                    rule.settle(trial);
+                }
+            }
+            prop_assert_eq!(&again, &rule);
+        }
+    }
+}
