@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::space::{Count, Grid, NotDiscrete, Point, Shuffled, Space};
-use crate::spec::GridOrder;
 
 /// A grid in its order; derived from the definition and the seed, never stored.
 #[derive(Clone, Debug)]
@@ -50,12 +49,12 @@ impl Given {
 }
 
 impl GridSearch {
-    /// The grid of a space.
-    pub fn new(space: &Space, order: GridOrder, seed: u64) -> Result<GridSearch, GridOrderError> {
+    /// The grid of a space in the file's order, or shuffled by a seed.
+    pub fn new(space: &Space, shuffled_by: Option<u64>) -> Result<GridSearch, GridOrderError> {
         let grid = space.grid()?;
-        let shuffled = match order {
-            GridOrder::File => None,
-            GridOrder::Shuffled => Some(grid.shuffled(seed).ok_or(GridOrderError::TooLarge)?),
+        let shuffled = match shuffled_by {
+            None => None,
+            Some(seed) => Some(grid.shuffled(seed).ok_or(GridOrderError::TooLarge)?),
         };
         Ok(GridSearch { grid, shuffled })
     }
@@ -108,8 +107,8 @@ mod tests {
     #[test]
     fn every_point_is_given_once_and_enqueued_ones_are_left_out() {
         let space = space(5);
-        for order in [GridOrder::File, GridOrder::Shuffled] {
-            let search = GridSearch::new(&space, order, 3).unwrap();
+        for order in [None, Some(3)] {
+            let search = GridSearch::new(&space, order).unwrap();
             let mut given = Given::default();
             given.enqueued(&search, &space.at(&[0.1, 0.5]));
             let mut seen = vec![space.at(&[0.1, 0.5])];
@@ -126,7 +125,7 @@ mod tests {
     #[test]
     fn shuffles_by_the_seed() {
         let first = |seed| {
-            let search = GridSearch::new(&space(1000), GridOrder::Shuffled, seed).unwrap();
+            let search = GridSearch::new(&space(1000), Some(seed)).unwrap();
             search.propose(&Given::default()).unwrap().1
         };
         assert_eq!(first(1), first(1));

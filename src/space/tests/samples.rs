@@ -3,7 +3,7 @@
 
 use rand::Rng;
 
-use super::ints;
+use super::support::ints;
 use crate::space::{Coordinate, Distribution, Step, Value, stream, uniform};
 
 const SAMPLES: usize = 4000;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::ints;
+use super::support::ints;
 use crate::space::special::{beta_cdf, beta_quantile, normal_cdf, normal_quantile};
 use crate::space::{Coordinate, Distribution, Step, Value};
 
