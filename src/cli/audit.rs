@@ -39,9 +39,9 @@ pub fn run(command: Command, settings: &Settings, out: &mut dyn Write) -> Result
             .help("name the file, or give --data-dir"));
     }
     let verified = store::verify(&file).map_err(crate::api::local::Error::Open)?;
-    let bad = verified.bad.as_ref().map(ToString::to_string);
+    let bad = worst(&verified);
     if settings.output.value.is_data() {
-        let json = json!({"file": file.display().to_string(), "logs": verified.logs, "events": verified.events,
+        let json = json!({"file": file.display().to_string(), "sweeps": verified.sweeps, "events": verified.events,
             "reports": verified.reports, "damage": bad});
         output::document(settings.output.value, &json, out)?;
     } else if bad.is_none() {
@@ -55,12 +55,28 @@ pub fn run(command: Command, settings: &Settings, out: &mut dyn Write) -> Result
     }
 }
 
+/// The first thing that is wrong, with where it is.
+pub fn worst(verified: &Verified) -> Option<String> {
+    let bad = verified.bad.first()?;
+    let place = match (bad.log, bad.n) {
+        (None, _) => String::new(),
+        (Some(log), 0) => format!("{log}: "),
+        (Some(log), n) => format!("{log}, event {n}: "),
+    };
+    let more = match verified.bad.len() {
+        1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
+    };
+    Some(format!("{place}{}{more}", bad.why))
+}
+
 /// What was found whole.
 pub fn sentence(verified: &Verified) -> String {
     format!(
-        "whole: {} in {}, {}",
+        "chain whole to position {}: {} of {}, {}",
+        verified.last.0,
         count(verified.events, "event"),
-        count(verified.logs, "log"),
+        count(verified.sweeps, "sweep"),
         count(verified.reports, "report")
     )
 }

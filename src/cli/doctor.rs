@@ -101,12 +101,12 @@ fn store(dir: &Path) -> Check {
         return Check::new("store", Verdict::Ok, format!("none yet; the first swath run makes it in {}", dir.display()), "");
     };
     match store::verify(&file) {
-        Ok(verified) if verified.bad.is_none() => {
+        Ok(verified) if verified.bad.is_empty() => {
             let found = format!("{}, {}, {}", dir.display(), bytes(kind.len()), audit::sentence(&verified));
             Check::new("store", Verdict::Ok, found, "")
         }
         Ok(verified) => {
-            let bad = verified.bad.map(|bad| bad.to_string()).unwrap_or_default();
+            let bad = audit::worst(&verified).unwrap_or_default();
             Check::new("store", Verdict::Fail, bad, "restore the last backup: swath restore BACKUP --data-dir NEW")
         }
         Err(error) => Check::new("store", Verdict::Fail, error.to_string(), "see swath help SW4003"),

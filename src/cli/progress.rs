@@ -354,6 +354,11 @@ impl Lines {
         Lines { color: Stream::Stderr.color(settings.color.value), shown: BTreeSet::new(), best: None }
     }
 
+    /// Lines to come are compared with the best value there is.
+    pub fn start_from(&mut self, sweep: &pb::Sweep) {
+        self.best = best_value(sweep);
+    }
+
     fn begin(&mut self, sweep: &pb::Sweep) {
         let trials = sweep.trials.as_ref().map(|n| format!(" · {n} trials")).unwrap_or_default();
         talk!(
@@ -505,7 +510,7 @@ pub fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
 
 /// A parameter's value with all its digits, as the command line has it.
 fn exact(value: Option<&pb::Value>) -> String {
-    let value = value.and_then(|value| crate::space::Value::try_from(value.clone()).ok());
+    let value = value.and_then(|value| crate::space::Value::try_from(value).ok());
     value.map_or_else(String::new, |value| crate::spec::command::python_str(&value))
 }
 

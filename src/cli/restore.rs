@@ -35,7 +35,7 @@ pub fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit
     }
     let bits = rand::random::<u32>() & 0xfff;
     let now = crate::sweep::Timestamp(super::words::now_us());
-    store::restore(&args.file, &settings.data_dir.value, bits, now, env!("CARGO_PKG_VERSION")).map_err(Error::Open)?;
+    store::restore(&args.file, &settings.data_dir.value, bits, now, &store::Options::default()).map_err(Error::Open)?;
     writeln!(out, "{}", settings.data_dir.value.display())?;
     talk!("restored; its sweeps: swath sweep list --data-dir {}", settings.data_dir.value.display());
     Ok(Exit::Done)

@@ -60,16 +60,15 @@ pub struct Args {
 /// A wrong file, a store that is held or damaged, a sweep that is at work elsewhere.
 pub fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     let file = args.file.as_deref().map(SweepFile::read).transpose()?;
-    let overrides = args.overrides.to_pb();
     if args.dry_run {
         let Some(file) = file else { return Err(Failure::usage("--dry-run needs the sweep file")) };
-        return super::check::dry_run(&file, &overrides, settings, out);
+        return super::check::dry_run(&file, &args.overrides, settings, out);
     }
     let choice = progress::choose(args.progress, settings)?;
-    let request = file.map(|file| file.check(&overrides, settings)).transpose()?;
+    let request = file.map(|file| file.check(&args.overrides, settings)).transpose()?;
     connect::runtime()?.block_on(async {
         let node = Node::join(settings).await?;
-        let done = work(&args, request, &overrides, choice, settings, &node, out).await;
+        let done = work(&args, request, choice, settings, &node, out).await;
         node.leave(false).await;
         done
     })
@@ -79,7 +78,6 @@ pub fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit,
 async fn work(
     args: &Args,
     request: Option<pb::CreateSweepRequest>,
-    overrides: &pb::create_sweep_request::Overrides,
     choice: Choice,
     settings: &Settings,
     node: &Node,
@@ -87,7 +85,7 @@ async fn work(
 ) -> Result<Exit, Failure> {
     let gpus = usable_gpus(&args.gpus)?;
     let id = connect::agent_id();
-    let start = Start { args, settings, node, agent: &id, overrides };
+    let start = Start { args, settings, node, agent: &id };
     let (sweep, signal) = match start.sweep(request).await? {
         Begun::Ended(sweep) => (sweep, None),
         Begun::Running(sweep) => {
@@ -121,7 +119,6 @@ struct Start<'a> {
     settings: &'a Settings,
     node: &'a Node,
     agent: &'a str,
-    overrides: &'a pb::create_sweep_request::Overrides,
 }
 
 impl Start<'_> {
@@ -190,7 +187,7 @@ impl Start<'_> {
                 .help(format!("look at it: swath watch {}", sweep.sweep))
                 .help("or start another sweep of the same file: swath run FILE --new"));
         }
-        let raised = self.overrides.trials.is_some() || !self.overrides.budget.is_empty();
+        let raised = self.args.overrides.trials.is_some() || !self.args.overrides.budget.is_empty();
         let over = matches!(sweep.state(), State::Finished | State::Stopped);
         if over && !raised && sweep.counts.unwrap_or_default().queued == 0 {
             return Ok(Begun::Ended(sweep));
@@ -199,8 +196,8 @@ impl Start<'_> {
             request_id: request_id(),
             sweep: sweep.sweep,
             home: self.agent.to_owned(),
-            trials: self.overrides.trials,
-            budget: self.overrides.budget.clone(),
+            trials: self.args.overrides.trials,
+            budget: self.args.overrides.budget.clone(),
         };
         let sweep = self.node.client().sweeps().resume(request).await?.into_inner().sweep.unwrap_or_default();
         Ok(match sweep.state() {
