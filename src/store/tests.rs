@@ -1,0 +1,1 @@
+//! The promises of FAULTS.md that the store keeps, one test a line.
