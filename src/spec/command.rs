@@ -64,10 +64,22 @@ pub fn build(
     env: &dyn Fn(&str) -> Option<String>,
     json_file: &str,
 ) -> Result<Built, CommandError> {
+    let env = |name: &str| definition.env.get(name).cloned().or_else(|| env(name));
+    build_of(&definition.command, definition.program.as_deref(), assignment, &env, json_file)
+}
+
+/// The same for an agent, which has no definition: `env` looks into the sweep's own variables too.
+pub fn build_of(
+    command: &[String],
+    program: Option<&str>,
+    assignment: &Assignment,
+    env: &dyn Fn(&str) -> Option<String>,
+    json_file: &str,
+) -> Result<Built, CommandError> {
     let mut built = Built::default();
-    for element in &definition.command {
+    for element in command {
         let element = replace_variables(element, &mut |name| {
-            let value = definition.env.get(name).cloned().or_else(|| env(name));
+            let value = env(name);
             if value.is_none() && !name.is_empty() && !built.unset.iter().any(|unset| unset == name) {
                 built.unset.push(name.to_owned());
             }
@@ -78,7 +90,7 @@ pub fn build(
             continue;
         };
         match macro_name {
-            "program" => built.argv.push(definition.program.clone().ok_or(CommandError::NoProgram)?),
+            "program" => built.argv.push(program.ok_or(CommandError::NoProgram)?.to_owned()),
             "args_json_file" => {
                 built.argv.push(json_file.to_owned());
                 built.json_file = Some(python_json_of(assignment));
