@@ -302,6 +302,7 @@ impl State {
         if let Kept::Curve(curve) = &mut trial.kept {
             curve.next_attempt();
         }
+        self.touched.insert(run.trial); // thresholds may have moved while it was queued
         self.set_status(run.trial, Status::Running(Box::new(live)))
     }
 
@@ -403,6 +404,7 @@ impl State {
         let was = std::mem::replace(&mut self.phase, SweepPhase::Running);
         self.target_waived |= matches!(was, SweepPhase::Ending(EndWhy::Target) | SweepPhase::Ended(EndWhy::Target));
         self.failed_starts = 0;
+        self.touch_all(); // a fault may have left stops undecided
         let failed_early = matches!(&self.early, EarlyEnds::Alike { trials, .. } if trials.len() >= EARLY);
         if keep_going {
             self.early = EarlyEnds::Settled;

@@ -104,7 +104,6 @@ fn f67_a_sweep_that_a_fault_paused_is_asked_nothing_until_it_is_resumed() {
     assert_eq!(world.ok(fault), []);
     world.losses(run, &[f64::NAN; 12]);
     assert_eq!(world.state.live_run(run.trial).and_then(|live| live.phase.stop()), None);
-    world.state.touch_all();
     world.ok(Command::Resume { home: None, keep_going: false });
     let stop = world.state.live_run(run.trial).and_then(|live| live.phase.stop());
     assert_eq!(stop.map(|(_, why)| why), Some(StopWhy::Diverged));
@@ -116,8 +115,8 @@ fn f70_a_final_trial_is_retried_with_and_without_a_restart_before() {
         "rule": {"type": "hyperband", "bands": [2, 4], "eta": 3.0, "strict": true}});
     let mut world = World::new(json!({"parallel": 2, "earlyTerminate": stopping}));
     let (first, other) = (world.running(), world.running());
-    world.losses(first, &[5.0, 4.0]);
-    world.losses(other, &[3.0, 2.0, 1.0]);
+    world.losses(first, &[5.0, 2.0]);
+    world.losses(other, &[6.0]);
     world.exit(first, 1);
     assert_eq!(world.shown(1), "failed");
     world.assert_folds();
