@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::pb;
 use crate::space::{Assignment, Value};
-use crate::sweep::{Device, Ended, Exit, Fence, GpuGrant, LostWhy, Placement, Run, Started, SweepId, Timestamp, Trial};
+use crate::sweep::{
+    Device, Ended, Exit, Fence, GpuGrant, LostWhy, Placement, Run, Started, SweepId, Timestamp, Trial,
+};
 
 /// A message that cannot be what its sender meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +83,9 @@ impl TryFrom<&pb::Value> for Value {
             Kind::Integer(integer) => Value::Int(*integer),
             Kind::Number(number) => Value::Float(*number),
             Kind::Text(text) => Value::Text(text.clone()),
-            Kind::Json(json) => serde_json::from_str(json).map_err(|_| bad("params.value.json", "is not JSON"))?,
+            Kind::Json(json) => {
+                serde_json::from_str(json).map_err(|_| bad("params.value.json", "is not JSON"))?
+            }
         })
     }
 }
@@ -247,7 +251,8 @@ mod tests {
             Value::List(vec![Value::Int(1), Value::Float(f64::NEG_INFINITY)]),
             Value::Map(vec![("z".into(), Value::Null), ("a".into(), Value::Text(String::new()))]),
         ];
-        let assignment = Assignment(values.into_iter().enumerate().map(|(k, v)| (format!("p{k}"), v)).collect());
+        let assignment =
+            Assignment(values.into_iter().enumerate().map(|(k, v)| (format!("p{k}"), v)).collect());
         assert_eq!(Assignment::try_from(&pb::Assignment::from(&assignment)), Ok(assignment));
     }
 

@@ -147,7 +147,7 @@ pub struct SweepRow {
     pub state: String,
     pub hidden: bool,
     pub created: Timestamp,
-    pub body: String,
+    pub body: Vec<u8>,
 }
 
 /// A trial as listings show it.
@@ -158,7 +158,7 @@ pub struct TrialRow {
     pub trial: u32,
     pub state: String,
     pub value: Option<f64>,
-    pub body: String,
+    pub body: Vec<u8>,
 }
 
 pub(super) enum Item {

@@ -30,7 +30,7 @@ pub enum Entry {
 pub enum Reports {
     /// None.
     None,
-    /// Those of runs that have not ended: `RunEnded.marks` stand for the rest.
+    /// Those of trials that are not final, all attempts since they last were: `RunEnded.marks` stand for the rest.
     Live,
     /// All.
     All,
@@ -190,12 +190,8 @@ impl Runs {
     fn of(db: &Connection, log: Log, wanted: Reports) -> Result<Self, FoldError> {
         let mut runs = BTreeMap::new();
         if wanted != Reports::None {
-            for (pos, kind, run) in turns(db, log)? {
-                match (kind.as_str(), wanted) {
-                    ("RunAssigned", _) => drop(runs.insert(pos, run)),
-                    (_, Reports::Live) => runs.retain(|_, known| *known != run),
-                    _ => {}
-                }
+            for (pos, _, run) in turns(db, log)?.into_iter().filter(|(_, kind, _)| kind == "RunAssigned") {
+                runs.insert(pos, run);
             }
         }
         Ok(Runs { log, runs, wanted })
@@ -225,11 +221,13 @@ impl Runs {
 const ALL: &str = "select run, seq, pos, body from report
     where pos > ?2 and run in (select pos from event where log = ?1 and kind = 'RunAssigned') order by pos";
 
-const LIVE: &str = "select run, seq, pos, body from report
+const LIVE: &str = "with final as materialized (
+        select json_extract(body, '$.run.trial') as trial, max(n) as n from event
+        where log = ?1 and kind = 'RunEnded' and json_extract(body, '$.marks') is not null group by 1)
+    select run, seq, pos, body from report
     where pos > ?2 and run in (
-        select a.pos from event a where a.log = ?1 and a.kind = 'RunAssigned'
-            and json_extract(a.body, '$.run') not in (
-                select json_extract(e.body, '$.run') from event e where e.log = ?1 and e.kind = 'RunEnded'))
+        select a.pos from event a left join final f on f.trial = json_extract(a.body, '$.run.trial')
+        where a.log = ?1 and a.kind = 'RunAssigned' and (f.n is null or f.n < a.n))
     order by pos";
 
 /// Assignments and ends of a log's runs.

@@ -20,8 +20,8 @@ create table request(caller int not null, id blob not null, args blob not null, 
 create table key(log int primary key, key blob not null) strict;
 create table text(id integer primary key, log int not null, salt blob not null, body text not null) strict;
 create table actor(id integer primary key, name text) strict;
-create table sweep(id integer primary key, name text not null, project text not null, state text not null, hidden int not null, created int not null, body text not null) strict;
-create table trial(sweep int not null, trial int not null, state text not null, value real, body text not null, primary key (sweep, trial)) strict, without rowid;
+create table sweep(id integer primary key, name text not null, project text not null, state text not null, hidden int not null, created int not null, body blob not null) strict;
+create table trial(sweep int not null, trial int not null, state text not null, value real, body blob not null, primary key (sweep, trial)) strict, without rowid;
 ";
 
 /// Settings of the writer's connection.

@@ -43,7 +43,10 @@ impl State {
         }
         let usage = &self.usage;
         form.field("usage", &(usage.runs, usage.reports, usage.wall_ms, usage.cpu_ms, usage.gpu_ms));
-        form.field("limits", &(self.failed_starts, self.spent.wall, self.spent.gpu_hours, self.target_waived));
+        form.field(
+            "limits",
+            &(self.failed_starts, self.spent.wall, self.spent.gpu_hours, self.target_waived),
+        );
         form.field("names", &self.metrics.names());
         form.field("target", &self.at_target);
         form.field("best", &self.best);
