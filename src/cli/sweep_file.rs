@@ -94,7 +94,7 @@ impl SweepFile {
         match spec::decode(&bytes) {
             Ok(text) => Ok(SweepFile { path: path.to_owned(), text: text.to_owned() }),
             Err(diagnostic) => {
-                let text = spec::render(&[*diagnostic], "", &shown.to_string(), Stream::Stderr.color(Default::default()));
+                let text = spec::render(&[*diagnostic], &shown.to_string(), Stream::Stderr.color(Default::default()));
                 talk!("{}", text.trim_end());
                 Err(Failure::said(Exit::BadFile))
             }
@@ -115,7 +115,7 @@ impl SweepFile {
         let parsed = spec::parse(&self.text, &shown, &overrides.into());
         if !parsed.diagnostics.is_empty() {
             let color = Stream::Stderr.color(settings.color.value);
-            talk!("{}", spec::render(&parsed.diagnostics, &self.text, &shown, color).trim_end());
+            talk!("{}", spec::render(&parsed.diagnostics, &shown, color).trim_end());
         }
         if parsed.definition.is_none() {
             return Err(Failure::said(Exit::BadFile));

@@ -1,4 +1,4 @@
-//! Definition and assignment -> argv, as W&B's agent builds it: macros are whole elements, there is no shell.
+//! Command and assignment -> argv, as W&B's agent builds it: macros are whole elements, there is no shell.
 
 use crate::space::{Assignment, Value};
 use crate::spec::definition::Definition;
@@ -35,7 +35,9 @@ pub enum CommandError {
     #[error("the command is empty once its macros are replaced")]
     Empty,
     /// Linux would refuse it.
-    #[error("argument {index} is {size} bytes long, and Linux takes {MAX_ARGUMENT}; hand it over with ${{args_json_file}} or SWATH_PARAMS")]
+    #[error(
+        "argument {index} is {size} bytes long, and Linux takes {MAX_ARGUMENT}; hand it over with ${{args_json_file}} or SWATH_PARAMS"
+    )]
     ArgumentTooLong {
         /// Which, from 0.
         index: usize,
@@ -43,7 +45,9 @@ pub enum CommandError {
         size: usize,
     },
     /// Linux would refuse it.
-    #[error("the command is {size} bytes long, and Linux takes {MAX_ARGV}; hand it over with ${{args_json_file}} or SWATH_PARAMS")]
+    #[error(
+        "the command is {size} bytes long, and Linux takes {MAX_ARGV}; hand it over with ${{args_json_file}} or SWATH_PARAMS"
+    )]
     TooLong {
         /// Of all arguments.
         size: usize,
@@ -64,10 +68,22 @@ pub fn build(
     env: &dyn Fn(&str) -> Option<String>,
     json_file: &str,
 ) -> Result<Built, CommandError> {
+    let env = |name: &str| definition.env.get(name).cloned().or_else(|| env(name));
+    build_of(&definition.command, definition.program.as_deref(), assignment, &env, json_file)
+}
+
+/// The same for an agent, which has no definition: `env` looks into the sweep's own variables too.
+pub fn build_of(
+    command: &[String],
+    program: Option<&str>,
+    assignment: &Assignment,
+    env: &dyn Fn(&str) -> Option<String>,
+    json_file: &str,
+) -> Result<Built, CommandError> {
     let mut built = Built::default();
-    for element in &definition.command {
+    for element in command {
         let element = replace_variables(element, &mut |name| {
-            let value = definition.env.get(name).cloned().or_else(|| env(name));
+            let value = env(name);
             if value.is_none() && !name.is_empty() && !built.unset.iter().any(|unset| unset == name) {
                 built.unset.push(name.to_owned());
             }
@@ -78,7 +94,7 @@ pub fn build(
             continue;
         };
         match macro_name {
-            "program" => built.argv.push(definition.program.clone().ok_or(CommandError::NoProgram)?),
+            "program" => built.argv.push(program.ok_or(CommandError::NoProgram)?.to_owned()),
             "args_json_file" => {
                 built.argv.push(json_file.to_owned());
                 built.json_file = Some(python_json_of(assignment));
