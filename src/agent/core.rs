@@ -48,8 +48,8 @@ pub(crate) enum Input {
     Barred { why: String },
     /// The run has its folder and its runner, or an end that says why not.
     Launched(RunKey),
-    /// The run got no folder.
-    Unfit { run: RunKey, why: String },
+    /// The run got no folder: `is_hopeless` where no agent could start it.
+    Unfit { run: RunKey, why: String, is_hopeless: bool },
     /// There may be more in the run's spool.
     Grew(RunKey),
     /// What lies in the spool behind `after`; `is_all`: nothing more for now.
@@ -263,7 +263,7 @@ impl AgentCore {
                 self.close(&mut out);
             }
             Input::Launched(run) => self.launched(&run, now, &mut out),
-            Input::Unfit { run, why } => self.unfit(run, why, &mut out),
+            Input::Unfit { run, why, is_hopeless } => self.unfit(run, why, is_hopeless, &mut out),
             Input::Grew(run) => self.grew(&run, now, &mut out),
             Input::Read { run, after, items, is_all } => self.read(&run, after, items, is_all, &mut out),
             Input::Gone(run) => {
@@ -490,11 +490,20 @@ impl AgentCore {
         self.grew(run, now, out);
     }
 
-    fn unfit(&mut self, run: RunKey, why: String, out: &mut Vec<Output>) {
+    /// Nothing remembers it: a controller that does not hear of it assigns the run again, to the same answer.
+    fn unfit(&mut self, run: RunKey, why: String, is_hopeless: bool, out: &mut Vec<Output>) {
         let Some(held) = self.runs.remove(&run) else { return };
-        if held.cursor.is_some() && !held.condemned {
-            out.push(Output::Send(Up::Refused(pb::Refused { run: Some(to_wire(&run)), why })));
+        if held.cursor.is_none() || held.condemned {
+            return;
         }
+        let run = Some(to_wire(&run));
+        out.push(Output::Send(if is_hopeless {
+            let exit = Some(pb::ended::Exit::NotStarted(why));
+            let ended = pb::Ended { seq: 1, exit, ..pb::Ended::default() };
+            Up::Run(pb::RunUp { run, kind: Some(pb::run_up::Kind::Ended(ended)) })
+        } else {
+            Up::Refused(pb::Refused { run, why })
+        }));
     }
 
     /// The controller learns of it by a hello that lacks the run.

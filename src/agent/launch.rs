@@ -12,7 +12,8 @@ use crate::pb;
 use crate::pb::placement::GpuGrant;
 use crate::runner::{self, Folder, RunKey, Runner, Silence, Spec, StopSignal};
 use crate::space::{Assignment, Value};
-use crate::spec::{Collect, command};
+use crate::spec::Collect;
+use crate::spec::command::{self, CommandError};
 
 /// swath's own settings and tokens begin with this; no run sees them.
 const OWN_PREFIX: &str = "SWATH_";
@@ -29,6 +30,9 @@ pub(crate) enum Unfit {
     Collect(serde_json::Error),
     #[error("a stop signal {0} is unknown to this swath")]
     StopSignal(String),
+    /// The user's fault: the same anywhere.
+    #[error(transparent)]
+    Command(#[from] CommandError),
     #[error("{what}: {error}")]
     Io { what: &'static str, error: io::Error },
 }
@@ -65,7 +69,7 @@ pub(crate) fn plan(assign: pb::Assign, ground: &Ground) -> Result<Plan, Unfit> {
     let json_file = folder.path().join("args.json");
     let look_up = |name: &str| env.get(name).cloned().or_else(|| inherited(name));
     let program = Some(order.program.as_str()).filter(|program| !program.is_empty());
-    let built = command::build(&order.command, program, &assignment, &look_up, &json_file.to_string_lossy());
+    let built = command::build_of(&order.command, program, &assignment, &look_up, &json_file.to_string_lossy())?;
     let silence = order.stop_after.map(|after| Silence { agent_lock: ground.lock.clone(), stop_after_ms: ms(after) });
     let spec = Spec {
         format: runner::FORMAT,
@@ -83,7 +87,7 @@ pub(crate) fn plan(assign: pb::Assign, ground: &Ground) -> Result<Plan, Unfit> {
         grace_ms: order.grace.map_or(0, ms),
         timeout_ms: order.timeout.map(ms),
         stop_signal: stop_signal(&order.stop_signal)?,
-        params_json: command::python_json(&assignment),
+        params_json: command::python_json_of(&assignment),
         wandb_config: command::wandb_config_yaml(&assignment),
         wanted: order.wanted,
         collect: collect(&order.collect)?,

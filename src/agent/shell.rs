@@ -211,7 +211,7 @@ impl Shell {
 
     fn launch(&mut self, assign: pb::Assign) -> Option<Input> {
         let run = from_wire(assign.run.clone())?;
-        let unfit = |run, why: String| Some(Input::Unfit { run, why });
+        let unfit = |run, why: String| Some(Input::Unfit { run, why, is_hopeless: false });
         if self.options.slots == 0 {
             return unfit(run, "this agent starts nothing".to_owned());
         }
@@ -253,7 +253,8 @@ impl Shell {
                 if let Err(error) = home.forget(&Folder::of(&home.runs(), &run)) {
                     tracing::warn!(run = run.display(), %error, "a folder that was not begun could not be removed");
                 }
-                Some(Input::Unfit { run, why: unfit.to_string() })
+                let is_hopeless = matches!(unfit, Unfit::Command(_));
+                Some(Input::Unfit { run, why: unfit.to_string(), is_hopeless })
             }
             Event::Dead(estate) => self.inherit(estate).await,
         }
