@@ -2,13 +2,12 @@
 //! one is shown with its own place; the other options on the finished definition, the stricter limit counting.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::space::Value;
 use crate::spec::code::Code;
 use crate::spec::definition::Definition;
 use crate::spec::diagnostic::{At, Check, Diagnostic, shortened};
-use crate::spec::duration::{self, BadDuration};
+use crate::spec::duration;
 use crate::spec::source::{self, Entry, Kind, Node};
 use crate::spec::sweep::good_sweep_name;
 
@@ -25,64 +24,16 @@ pub struct Overrides {
     pub parallel: Option<u32>,
     /// `--trials`: a limit beside the file's.
     pub trials: Option<u32>,
-    /// `--budget`: limits beside the file's.
-    pub budget: BudgetLimits,
+    /// `--budget`, each `KEY=VALUE` or several with commas: limits beside the file's.
+    pub budget: Vec<String>,
+    /// In place of the file's.
+    pub program: Option<String>,
     /// What stands after `--`; empty: the file's.
     pub command: Vec<String>,
     /// `--tag`, added to the file's.
     pub tags: Vec<String>,
     /// `--note`, in place of the file's.
     pub note: Option<String>,
-}
-
-/// `--budget gpu_hours=2,wall=1h`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct BudgetLimits {
-    /// GPU hours.
-    pub gpu_hours: Option<f64>,
-    /// Time on the wall's clock.
-    pub wall: Option<Duration>,
-}
-
-/// Why a `--budget` is not understood.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum BadBudget {
-    /// Not `KEY=VALUE` with a known key.
-    #[error("'{0}' is no budget: write gpu_hours=2 or wall=1h, separated by commas")]
-    Unknown(String),
-    /// Not a number above 0.
-    #[error("gpu_hours is '{0}': it must be a number above 0")]
-    Hours(String),
-    /// Not a duration.
-    #[error(transparent)]
-    Wall(#[from] BadDuration),
-}
-
-impl std::str::FromStr for BudgetLimits {
-    type Err = BadBudget;
-
-    fn from_str(text: &str) -> Result<Self, BadBudget> {
-        let mut limits = BudgetLimits::default();
-        for part in text.split(',') {
-            match part.trim().split_once('=') {
-                Some(("gpu_hours", hours)) => {
-                    let number: Option<f64> =
-                        hours.parse().ok().filter(|hours: &f64| hours.is_finite() && *hours > 0.0);
-                    limits.gpu_hours = Some(number.ok_or_else(|| BadBudget::Hours(hours.to_owned()))?);
-                }
-                Some(("wall", wall)) => {
-                    let wall_text = wall.to_owned();
-                    let limit = duration::parse(wall)?;
-                    if limit.is_zero() {
-                        return Err(BadBudget::Wall(BadDuration { text: wall_text }));
-                    }
-                    limits.wall = Some(limit);
-                }
-                _ => return Err(BadBudget::Unknown(part.to_owned())),
-            }
-        }
-        Ok(limits)
-    }
 }
 
 impl Overrides {
@@ -100,10 +51,17 @@ impl Overrides {
         }
         definition.seed = self.seed.or(definition.seed);
         definition.parallel = self.parallel.or(definition.parallel);
-        definition.run_cap = [definition.run_cap, self.trials].into_iter().flatten().min();
-        definition.gpu_hours =
-            [definition.gpu_hours, self.budget.gpu_hours].into_iter().flatten().reduce(f64::min);
-        definition.wall = [definition.wall, self.budget.wall].into_iter().flatten().min();
+        if self.program.is_some() {
+            definition.program.clone_from(&self.program);
+        }
+        definition.run_cap = stricter(definition.run_cap, self.trials);
+        for part in self.budget.iter().flat_map(|text| text.split(',')) {
+            if limit(part.trim(), definition).is_none() {
+                let message = format!("--budget '{}' is not understood", shortened(part));
+                let help = "write gpu_hours=2, wall=1h or trials=50, separated by commas";
+                check.whole(Diagnostic::whole(Code::BadOption, message).with_help(help));
+            }
+        }
         for (option, zero) in [("--parallel", self.parallel == Some(0)), ("--trials", self.trials == Some(0))]
         {
             if zero {
@@ -122,6 +80,35 @@ impl Overrides {
             definition.notes.clone_from(&self.note);
         }
     }
+}
+
+/// The smaller of two limits.
+fn stricter<T: PartialOrd>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b < a { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Puts one `KEY=VALUE` of `--budget` beside the file's limits; none: it is not understood.
+fn limit(part: &str, definition: &mut Definition) -> Option<()> {
+    let (key, value) = part.split_once('=')?;
+    match key {
+        "gpu_hours" => {
+            let hours: f64 = value.parse().ok().filter(|hours: &f64| hours.is_finite() && *hours > 0.0)?;
+            definition.gpu_hours = stricter(definition.gpu_hours, Some(hours));
+        }
+        "wall" => {
+            let wall = duration::parse(value).ok().filter(|wall| !wall.is_zero())?;
+            definition.wall = stricter(definition.wall, Some(wall));
+        }
+        "trials" => {
+            let trials: u32 = value.parse().ok().filter(|trials| *trials > 0)?;
+            definition.run_cap = stricter(definition.run_cap, Some(trials));
+        }
+        _ => return None,
+    }
+    Some(())
 }
 
 /// Carries out one `--set KEY=VALUE`; `text` is the whole of it, `number` its place among the texts.

@@ -64,8 +64,11 @@ fn level<'n>(
     drafts: &mut Vec<Draft<'n>>,
     check: &mut Check<'_>,
 ) {
-    let Some(fields) = Fields::of(&entry.value, path, check) else { return };
-    if fields.entries().is_empty() && !names.is_empty() {
+    if Fields::of(&entry.value, path, check).is_none() {
+        return;
+    }
+    let parameters = entry.value.entries().unwrap_or(&[]);
+    if parameters.is_empty() && !names.is_empty() {
         check.error(
             Code::NoParameters,
             entry.key_at,
@@ -73,8 +76,8 @@ fn level<'n>(
             format!("group '{}' is empty", shortened(&names.join("."))),
         );
     }
-    for parameter in fields.entries() {
-        let path = fields.path_of(&parameter.key);
+    for parameter in parameters {
+        let path = format!("{path}.{}", parameter.key);
         name(parameter, &path, check);
         let Some(inner) = parameter.value.entries() else {
             let message = format!(

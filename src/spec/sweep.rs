@@ -1,6 +1,6 @@
 //! The top level of a sweep file -> the definition.
 
-use crate::space::{Count, Distribution, NotDiscrete, Space, Value};
+use crate::space::{Count, Distribution, NotDiscrete, Value};
 use crate::spec::code::Code;
 use crate::spec::command::{self, DEFAULT, MACROS, MAX_ARGUMENT, MAX_ARGV, macro_name};
 use crate::spec::definition::{DEFAULT_GRACE, Definition, GridOrder, Method, StopSignal};
@@ -135,7 +135,8 @@ pub(super) fn definition(
         space: space?,
     };
     method?;
-    fits(root, &definition, check);
+    let has_program = definition.program.is_some() || overrides.program.is_some();
+    fits(root, &definition, has_program, check);
     Some(definition)
 }
 
@@ -318,7 +319,7 @@ fn element(text: &str, at: At, path: &str, check: &mut Check<'_>) {
 }
 
 /// Whether the parts go together.
-fn fits(root: Fields<'_>, definition: &Definition, check: &mut Check<'_>) {
+fn fits(root: Fields<'_>, definition: &Definition, has_program: bool, check: &mut Check<'_>) {
     let head = root.node.get("method").map_or(root.head(), |entry| entry.value.at);
     let name = root.get("method").map(shown).unwrap_or_default();
     let searched = definition.space.leaves().iter().any(|leaf| !leaf.distribution.is_constant());
@@ -342,7 +343,7 @@ fn fits(root: Fields<'_>, definition: &Definition, check: &mut Check<'_>) {
             .help("add metric: {name: .., goal: minimize}");
     }
     let needs_program = definition.command.iter().any(|element| element == "${program}");
-    if needs_program && definition.program.is_none() && root.get("program").is_none() {
+    if needs_program && !has_program && root.get("program").is_none() {
         check
             .warning(
                 Code::NoProgram,

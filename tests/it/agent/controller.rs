@@ -242,7 +242,10 @@ impl State {
 impl AgentService for Controller {
     type ConnectStream = Pin<Box<dyn Stream<Item = Result<pb::AgentDown, Status>> + Send>>;
 
-    async fn connect(&self, up: Request<Streaming<pb::AgentUp>>) -> Result<Response<Self::ConnectStream>, Status> {
+    async fn connect(
+        &self,
+        up: Request<Streaming<pb::AgentUp>>,
+    ) -> Result<Response<Self::ConnectStream>, Status> {
         let (send, down) = mpsc::channel(64);
         let controller = self.clone();
         tokio::spawn(async move {
