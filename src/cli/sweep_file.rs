@@ -45,29 +45,6 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// As the file's reader takes them.
-    ///
-    /// # Errors
-    ///
-    /// A `--budget` that is none.
-    pub fn to_spec(&self) -> Result<spec::Overrides, Failure> {
-        let budget = match self.budget.as_slice() {
-            [] => spec::BudgetLimits::default(),
-            parts => parts.join(",").parse().map_err(|error: spec::BadBudget| Failure::usage(error))?,
-        };
-        Ok(spec::Overrides {
-            set: self.set.clone(),
-            name: self.name.clone(),
-            seed: self.seed,
-            parallel: self.parallel,
-            trials: self.trials,
-            budget,
-            command: self.command.clone(),
-            tags: self.tags.clone(),
-            note: self.note.clone(),
-        })
-    }
-
     /// As the API takes them.
     pub fn to_pb(&self) -> pb::create_sweep_request::Overrides {
         pb::create_sweep_request::Overrides {
@@ -135,7 +112,7 @@ impl SweepFile {
         settings: &Settings,
     ) -> Result<pb::CreateSweepRequest, Failure> {
         let shown = self.path.display().to_string();
-        let parsed = spec::parse(&self.text, &shown, &overrides.to_spec()?);
+        let parsed = spec::parse(&self.text, &shown, &(&overrides.to_pb()).into());
         if !parsed.diagnostics.is_empty() {
             let color = Stream::Stderr.color(settings.color.value);
             talk!("{}", spec::render(&parsed.diagnostics, &shown, color).trim_end());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::pb;
 use crate::space::{Assignment, Value};
+use crate::spec::Overrides;
 use crate::sweep::{
     Device, Ended, Exit, Fence, GpuGrant, LostWhy, Placement, Run, Started, SweepId, Timestamp, Trial,
 };
@@ -109,6 +110,24 @@ impl TryFrom<&pb::Assignment> for Assignment {
             Ok((entry.name.clone(), value.try_into()?))
         };
         assignment.entries.iter().map(entry).collect::<Result<_, _>>().map(Assignment)
+    }
+}
+
+impl From<&pb::create_sweep_request::Overrides> for Overrides {
+    fn from(overrides: &pb::create_sweep_request::Overrides) -> Overrides {
+        let text = |text: &String| (!text.is_empty()).then(|| text.clone());
+        Overrides {
+            set: overrides.set.clone(),
+            name: text(&overrides.name),
+            seed: overrides.seed,
+            parallel: overrides.parallel,
+            trials: overrides.trials,
+            budget: overrides.budget.clone(),
+            program: text(&overrides.program),
+            command: overrides.command.clone(),
+            tags: overrides.tags.clone(),
+            note: text(&overrides.note),
+        }
     }
 }
 
