@@ -244,6 +244,6 @@ impl Batch {
         let bodies: usize = self.texts.iter().map(|text| text.body.len()).sum::<usize>()
             + self.sweeps.iter().map(|row| row.body.len()).sum::<usize>()
             + self.trials.iter().map(|row| row.body.len()).sum::<usize>();
-        (rows * 8192 + 2 * bodies) as u64
+        (rows * 4096 + 2 * bodies) as u64
     }
 }
