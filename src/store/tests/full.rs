@@ -62,10 +62,10 @@ fn f35_sqlite_that_runs_full_takes_nothing_back_of_what_it_said() {
         store.db.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(())).unwrap();
     };
     limit(&opened.store, pages);
-    let next = opened.store.next_pos();
+    let last = opened.store.last_pos();
     let error = append_reports(&mut opened.store, key, 10..3000).unwrap_err();
     assert!(matches!(error, AppendError::Full { .. }), "{error}");
-    assert_eq!(opened.store.next_pos(), next);
+    assert_eq!(opened.store.last_pos(), last);
     assert_eq!(folded(&opened.store, Log::Sweep(sweep(7))), before);
     limit(&opened.store, 1 << 20);
     append_reports(&mut opened.store, key, 10..3000).unwrap();
