@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench store` prints a table; the sizes of commits are those of a quiet, a busy and a full controller.
 
+#![expect(clippy::print_stdout, reason = "its table is what it is for")]
+
 use std::time::Instant;
 
 use swath::store::{

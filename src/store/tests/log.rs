@@ -126,3 +126,23 @@ fn rows_beside_the_log_are_read_back() {
     assert_eq!(reader.events(Log::Sweep(sweep(7)), 0, 10).unwrap().len(), 1);
     assert_eq!(reader.events_from(None, key, 10).unwrap().len(), 0);
 }
+
+#[test]
+fn a_sweep_is_unfinished_until_its_last_turn_is_an_end() {
+    let scratch = Scratch::new();
+    let mut opened = open(&scratch.dir());
+    register(&mut opened.store, sweep(7));
+    let turns = [
+        (Body::SweepChanged { version: 2, patch: vec![] }, vec![sweep(7)]),
+        (Body::SweepEnded { why: crate::sweep::EndWhy::RunCap, best: None }, vec![]),
+        (Body::SweepResumed { home: None }, vec![sweep(7)]),
+    ];
+    for (n, (body, unfinished)) in (2..).zip(turns) {
+        let mut batch = Batch::default();
+        let pos = opened.store.next_pos();
+        batch.event(sweep(7), Event { pos, n, at: Timestamp(10), actor: Actor(0), body });
+        opened.store.append(&batch).unwrap();
+        assert_eq!(opened.store.unfinished().unwrap(), unfinished);
+    }
+    assert_eq!(opened.store.last_at().unwrap(), Timestamp(10));
+}
