@@ -6,6 +6,7 @@
 //! - after an error that is not *full* nothing is written again: a failed fsync is never retried as if clean (F36).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as MapEntry;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -177,6 +178,12 @@ impl Store {
         Pos(self.head.pos)
     }
 
+    /// The latest time that is stored: a clock that was set back goes on from there.
+    pub fn last_at(&self) -> Result<Timestamp, ReadError> {
+        let sql = "select coalesce(max(at), 0) from (select at from event order by pos desc limit 100)";
+        Ok(Timestamp(self.db.query_row(sql, [], |row| row.get(0))?))
+    }
+
     /// The number that the next event of a log bears, counted from what is stored.
     pub fn next_n(&mut self, log: Log) -> Result<u64, ReadError> {
         Ok(self.tips.get(&self.db, log)?.map_or(0, |tip| tip.n) + 1)
@@ -253,7 +260,7 @@ impl Store {
         fold::fold(&self.db, log, reports, after, take)
     }
 
-    /// Throws the listings away and gives empty ones: the caller fills them by a fold.
+    /// Throws the listings away and gives empty ones, the log's index made anew: the caller fills them by a fold.
     pub fn clear_projections(&mut self) -> Result<(), AppendError> {
         let cleared = self.db.execute_batch(
             "begin immediate; delete from sweep; delete from trial; commit; reindex event_by_log;",
@@ -392,11 +399,12 @@ fn insert_event(
     log: Log,
     link: &Link<'_>,
 ) -> Result<[u8; 32], Failed> {
-    if !touched.contains_key(&log) {
-        let tip = tips.get(tx, log)?.ok_or_else(|| Failed::Order(format!("{log} has no key")))?;
-        touched.insert(log, tip);
-    }
-    let tip = touched.get_mut(&log).ok_or_else(|| Failed::Order(format!("{log} has no end")))?;
+    let tip = match touched.entry(log) {
+        MapEntry::Occupied(tip) => tip.into_mut(),
+        MapEntry::Vacant(place) => {
+            place.insert(tips.get(tx, log)?.ok_or_else(|| Failed::Order(format!("{log} has no key")))?)
+        }
+    };
     if link.n != tip.n + 1 {
         return Err(Failed::Order(format!("{log}: event {} follows {}", link.n, tip.n)));
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use rusqlite::backup::Backup as Copy;
+use rusqlite::backup::{Backup as Copy, StepResult};
 
 use crate::sweep::{Actor, Pos, Timestamp};
 
@@ -68,7 +68,11 @@ fn copy_and_verify(from: &Connection, part: &Path) -> Result<Verified, OpenError
 
 /// In one step: in smaller ones it would begin anew with each commit of the writer.
 fn copy_all(from: &Connection, to: &mut Connection) -> rusqlite::Result<()> {
-    Copy::new(from, to)?.run_to_completion(-1, std::time::Duration::ZERO, None)?;
+    let step = Copy::new(from, to)?.step(-1)?;
+    if step != StepResult::Done {
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        return Err(rusqlite::Error::SqliteFailure(busy, None));
+    }
     to.query_row("pragma journal_mode = delete", [], |_| Ok(())) // one file, no WAL beside it
 }
 

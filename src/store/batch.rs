@@ -161,6 +161,7 @@ pub struct TrialRow {
     pub body: Vec<u8>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "most are events, and each is moved once")]
 pub(super) enum Item {
     Sweep(SweepId, Event),
     Store(StoreEvent),
@@ -244,6 +245,6 @@ impl Batch {
         let bodies: usize = self.texts.iter().map(|text| text.body.len()).sum::<usize>()
             + self.sweeps.iter().map(|row| row.body.len()).sum::<usize>()
             + self.trials.iter().map(|row| row.body.len()).sum::<usize>();
-        (rows * 8192 + 2 * bodies) as u64
+        (rows * 4096 + 2 * bodies) as u64
     }
 }

@@ -9,7 +9,7 @@ use super::disk::Disk;
 use super::error::DirError;
 
 /// What else may lie in a directory before its store is made.
-const OURS: &[&str] = &["lock", "sock", "token", "agent", "agents", "runs", "logs", "config", "log"];
+const OURS: &[&str] = &["lock", "sock", "token", "machine", "agents", "runs", "logs", "checkpoints", "work"];
 
 /// What to do where the directory is on a network file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -189,7 +189,6 @@ impl Reader {
     ) -> Result<Vec<LogEvent>, ReadError> {
         let after: Value = after.0.cast_signed().into();
         match log {
-            // positions rise with n inside a log: n of the first event behind `after` is found once
             Some(log) => {
                 let values = vec![log.number().into(), after, limit(limit_rows)];
                 self.rows(&format!("{EVENT} where log = ? and pos > ? order by n limit ?"), values, log_event)
