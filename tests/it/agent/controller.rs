@@ -152,11 +152,13 @@ impl Controller {
         while let Some(Ok(message)) = up.next().await {
             match message.kind? {
                 Up::Hello(hello) => {
-                    let agent = hello.agent.clone();
-                    for answer in self.change(|state| state.greet(hello)) {
+                    let answers = self.change(|state| {
+                        state.streams.insert(hello.agent.clone(), down.clone());
+                        state.greet(hello)
+                    });
+                    for answer in answers {
                         send(answer).await?;
                     }
-                    self.change(|state| state.streams.insert(agent, down.clone()));
                 }
                 Up::Run(record) => {
                     if let Some(ack) = self.change(|state| state.take(record)) {

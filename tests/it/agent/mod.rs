@@ -80,8 +80,10 @@ fn kill(pid: u32) {
     rustix::process::kill_process(pid, Signal::KILL).unwrap();
 }
 
+/// Whether the process runs: one that nobody has waited for does not.
 fn is_alive(pid: u32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,7 +148,8 @@ async fn f12_agent_killed_at_random_moments() {
             .until("the heir says hello", |state| state.hellos.iter().any(|hello| hello.agent == id))
             .await;
         let hello = controller.state().hellos.iter().rfind(|hello| hello.agent == id).cloned().unwrap();
-        assert_eq!(hello.speaks_for, [format!("a{}", life - 1)]);
+        // And for those whose heir died before the controller had answered it.
+        assert!(hello.speaks_for.contains(&format!("a{}", life - 1)), "{hello:?}");
         assert_eq!(hello.runs.len(), 1, "{hello:?}");
     }
     fs::write(&go, "").unwrap();
@@ -233,6 +236,7 @@ async fn f57_holder_killed_while_two_other_agents_live() {
     let go = scratch.0.join("go");
     let dying = AgentProcess::spawn(&scratch.0, &controller.socket, "dying");
     controller.assign("dying", (1, 1), prints(20, Some(&go))).await;
+    controller.until("it has started", |state| state.runs[&(1, 1)].started.is_some()).await;
     let heirs = ["b", "c"].map(|id| (id, AgentProcess::spawn(&scratch.0, &controller.socket, id)));
     for (id, _) in &heirs {
         controller.until("it says hello", |state| state.hellos.iter().any(|hello| hello.agent == *id)).await;
