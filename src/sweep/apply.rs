@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use crate::sweep::curve::{Watched, feasible};
-use crate::sweep::proposals::Proposals;
 use crate::sweep::metrics::Metrics;
+use crate::sweep::proposals::Proposals;
 use crate::sweep::state::{Birth, EarlyEnds, Ends, Spent, index, reaches_target, rule_of};
 use crate::sweep::trial::{Kept, Live, Past, Phase, Status, TrialState, Waiting, status};
 use crate::sweep::{
-    Body, Budget, EndWhy, Ended, Event, Exit, Marks, Outcome, Patch, PauseHow, PauseWhy, Pos, QueueWhy, Report, Run, State,
-    SweepId, SweepPhase, Trial, Usage, WithdrawWhy,
+    Body, Budget, EndWhy, Ended, Event, Exit, Marks, Outcome, Patch, PauseHow, PauseWhy, Pos, QueueWhy,
+    Report, Run, State, SweepId, SweepPhase, Trial, Usage, WithdrawWhy,
 };
 
 /// The first trials that are looked at for an early failure.
@@ -90,7 +90,11 @@ impl State {
             notes: notes.clone(),
             tags,
             home: home.clone(),
-            phase: if *paused { SweepPhase::Paused { how: PauseHow::Drain, why: PauseWhy::Person } } else { SweepPhase::Running },
+            phase: if *paused {
+                SweepPhase::Paused { how: PauseHow::Drain, why: PauseWhy::Person }
+            } else {
+                SweepPhase::Running
+            },
             hidden: false,
             target_waived: false,
             early: if *keep_going { EarlyEnds::Settled } else { EarlyEnds::fresh() },
@@ -221,7 +225,9 @@ impl State {
                 let nonce = live.phase.nonce().map(str::to_owned);
                 live.phase = Phase::Stopping { nonce, then: *then, why: *why };
             }
-            Body::RunEnded { run, outcome, ended, marks } => self.end_run(*run, *outcome, ended, marks.as_deref())?,
+            Body::RunEnded { run, outcome, ended, marks } => {
+                self.end_run(*run, *outcome, ended, marks.as_deref())?
+            }
             Body::BudgetReached { budget, amount } => match budget {
                 Budget::Wall => self.spent.wall = Some(*amount),
                 Budget::GpuHours => self.spent.gpu_hours = Some(*amount),
@@ -322,7 +328,13 @@ impl State {
         Ok(())
     }
 
-    fn end_run(&mut self, run: Run, outcome: Outcome, ended: &Ended, marks: Option<&Marks>) -> Result<(), Misfit> {
+    fn end_run(
+        &mut self,
+        run: Run,
+        outcome: Outcome,
+        ended: &Ended,
+        marks: Option<&Marks>,
+    ) -> Result<(), Misfit> {
         let fence = self.current(run)?.fence;
         self.usage.runs += 1;
         self.usage.reports += ended.reports;
@@ -379,7 +391,9 @@ impl State {
             return;
         };
         self.early = match std::mem::replace(&mut self.early, EarlyEnds::Settled) {
-            EarlyEnds::Alike { mut trials, how } if how.is_none_or(|how| how == why) && trials.len() < EARLY => {
+            EarlyEnds::Alike { mut trials, how }
+                if how.is_none_or(|how| how == why) && trials.len() < EARLY =>
+            {
                 trials.push(trial);
                 EarlyEnds::Alike { trials, how: Some(why) }
             }
@@ -402,7 +416,8 @@ impl State {
             self.home = Some(home.clone());
         }
         let was = std::mem::replace(&mut self.phase, SweepPhase::Running);
-        self.target_waived |= matches!(was, SweepPhase::Ending(EndWhy::Target) | SweepPhase::Ended(EndWhy::Target));
+        self.target_waived |=
+            matches!(was, SweepPhase::Ending(EndWhy::Target) | SweepPhase::Ended(EndWhy::Target));
         self.failed_starts = 0;
         self.touch_all(); // a fault may have left stops undecided
         let failed_early = matches!(&self.early, EarlyEnds::Alike { trials, .. } if trials.len() >= EARLY);

@@ -50,7 +50,8 @@ impl State {
 
     fn check_lists(&self) -> Result<(), Broken> {
         let queue: BTreeSet<_> = self.numbered().filter_map(|(trial, t)| Some((t.rank()?, trial))).collect();
-        let live: BTreeSet<_> = self.numbered().filter(|(_, t)| t.live().is_some()).map(|(trial, _)| trial).collect();
+        let live: BTreeSet<_> =
+            self.numbered().filter(|(_, t)| t.live().is_some()).map(|(trial, _)| trial).collect();
         let mut ends = Ends::default();
         self.trials.iter().for_each(|trial| ends.count(None, trial.ending()));
         if queue != self.queue {
@@ -91,12 +92,16 @@ impl State {
     }
 
     fn check_phase(&self) -> Result<(), Broken> {
-        let told = |at_least: AfterStop| self.live().all(|(_, _, l)| l.phase.stop().is_some_and(|(t, _)| t >= at_least));
+        let told = |at_least: AfterStop| {
+            self.live().all(|(_, _, l)| l.phase.stop().is_some_and(|(t, _)| t >= at_least))
+        };
         let holds = match &self.phase {
             SweepPhase::Ended(_) => self.live.is_empty() && self.queue.is_empty(),
             SweepPhase::Ending(why) if stops_runs(*why) => self.queue.is_empty() && told(AfterStop::End),
             SweepPhase::Paused { how: PauseHow::Requeue, .. } => told(AfterStop::Requeue),
-            SweepPhase::Ending(_) | SweepPhase::Paused { how: PauseHow::Drain, .. } | SweepPhase::Running => true,
+            SweepPhase::Ending(_) | SweepPhase::Paused { how: PauseHow::Drain, .. } | SweepPhase::Running => {
+                true
+            }
         };
         if holds { Ok(()) } else { Err(Broken::Open) }
     }

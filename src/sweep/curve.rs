@@ -8,8 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stopping;
 use crate::spec::{Constraint, Definition, Goal};
+use crate::stopping;
 use crate::sweep::outcome::ObjectiveSeen;
 
 /// Values in a row that are not finite: the run has diverged.
@@ -243,9 +243,9 @@ impl Series {
     fn improve(&mut self, new: Mark, goal: Goal) {
         if self.best.is_some_and(|best| best.step == new.step) {
             let finite = self.samples.iter().filter(|s| s.value.is_finite());
-            self.best = finite.map(|s| Mark { value: s.value, step: s.step }).reduce(|best, next| {
-                if goal.better(next.value, best.value) { next } else { best }
-            });
+            self.best = finite
+                .map(|s| Mark { value: s.value, step: s.step })
+                .reduce(|best, next| if goal.better(next.value, best.value) { next } else { best });
         } else if new.value.is_finite()
             && self.best.is_none_or(|best| {
                 goal.better(new.value, best.value) || (new.value == best.value && new.step < best.step)

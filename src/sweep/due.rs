@@ -10,7 +10,8 @@ use crate::sweep::decide::stops_runs;
 use crate::sweep::state::{EarlyEnds, TRIALS};
 use crate::sweep::trial::TrialState;
 use crate::sweep::{
-    AfterStop, Budget, Command, EndWhy, Evidence, Offer, PauseHow, PauseWhy, State, StopWhy, SweepPhase, Trial,
+    AfterStop, Budget, Command, EndWhy, Evidence, Offer, PauseHow, PauseWhy, State, StopWhy, SweepPhase,
+    Trial,
 };
 
 /// Runs in a row that a machine could not start: something is wrong with all of them.
@@ -91,7 +92,9 @@ fn ending(state: &State) -> Option<Command> {
         (SweepPhase::Running | SweepPhase::Paused { .. }, Some(why)) => Some(Command::End { why }),
         (SweepPhase::Ending(before), Some(why)) if !stops_runs(*before) => Some(Command::End { why }),
         (SweepPhase::Running, None) => reached(state).map(|why| Command::End { why }),
-        (SweepPhase::Ending(_), _) => (state.live.is_empty() && state.queue.is_empty()).then_some(Command::Finish),
+        (SweepPhase::Ending(_), _) => {
+            (state.live.is_empty() && state.queue.is_empty()).then_some(Command::Finish)
+        }
         (SweepPhase::Paused { .. }, None) | (SweepPhase::Ended(_), _) => None,
     }
 }
@@ -125,7 +128,8 @@ fn assignment(state: &State, offer: &Offer) -> Option<Command> {
         return None;
     }
     let assign = |trial| Some(Command::Assign { trial, placements: offer.placements.clone() });
-    let replaced = state.live().find(|(trial, _, live)| offer.silent.contains(trial) && live.phase.stop().is_none());
+    let replaced =
+        state.live().find(|(trial, _, live)| offer.silent.contains(trial) && live.phase.stop().is_none());
     if let Some((trial, _, _)) = replaced {
         return assign(Some(trial));
     }

@@ -12,13 +12,14 @@
 use std::collections::BTreeSet;
 
 use crate::spec::{Aggregate, Definition, Goal, Rule};
-use crate::sweep::curve::{Watched, feasible};
 use crate::stopping::Hyperband;
+use crate::sweep::curve::{Watched, feasible};
 use crate::sweep::metrics::Metrics;
 use crate::sweep::proposals::Proposals;
 use crate::sweep::trial::{Live, Rank, Shown, Status, TrialState};
 use crate::sweep::{
-    Actor, Budget, EndWhy, FailWhy, Marks, Origin, PauseHow, PauseWhy, Pos, Refusal, SweepId, TextRef, Timestamp, Trial,
+    Actor, Budget, EndWhy, FailWhy, Marks, Origin, PauseHow, PauseWhy, Pos, Refusal, SweepId, TextRef,
+    Timestamp, Trial,
 };
 
 /// Trials a sweep may have.
@@ -217,7 +218,8 @@ impl State {
     pub(super) fn marks_so_far(&self, trial: Trial) -> Marks {
         let aggregate = self.definition.objectives.first().map(|o| o.aggregate).unwrap_or_default();
         let curve = self.trial(trial).and_then(TrialState::curve);
-        let mut marks = curve.map(|curve| curve.marks(&self.watched, aggregate == Aggregate::Last)).unwrap_or_default();
+        let mut marks =
+            curve.map(|curve| curve.marks(&self.watched, aggregate == Aggregate::Last)).unwrap_or_default();
         marks.rule = self.hyperband.as_ref().and_then(|rule| rule.marks(trial.0)).cloned();
         marks
     }
@@ -252,4 +254,3 @@ pub(super) fn reaches_target(definition: &Definition, value: f64) -> bool {
 pub(super) fn index(trial: Trial) -> Option<usize> {
     (trial.0 as usize).checked_sub(1)
 }
-

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::spec::Definition;
 use crate::sweep::{
-    Actor, Body, Command, Creation, Ended, Event, Exit, Fence, Head, Incoming, Offer, Placement, Pos, Refusal,
-    Report, Run, Started, State, SweepId, Timestamp, Trial, create, decide, decide_report, due,
+    Actor, Body, Command, Creation, Ended, Event, Exit, Fence, Head, Incoming, Offer, Placement, Pos,
+    Refusal, Report, Run, Started, State, SweepId, Timestamp, Trial, create, decide, decide_report, due,
 };
 
 /// An entry of the log.

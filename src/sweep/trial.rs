@@ -15,7 +15,8 @@
 use crate::space::Point;
 use crate::sweep::curve::{Curve, Marks};
 use crate::sweep::{
-    AfterStop, FailWhy, Fence, Outcome, Placement, QueueWhy, Run, Source, StopWhy, Timestamp, Trial, WithdrawWhy,
+    AfterStop, FailWhy, Fence, Outcome, Placement, QueueWhy, Run, Source, StopWhy, Timestamp, Trial,
+    WithdrawWhy,
 };
 
 /// Which queued trial comes first: by rank, then by number.
@@ -150,9 +151,11 @@ impl TrialState {
     pub(super) fn live(&self) -> Option<&Live> {
         match &self.status {
             Status::Running(live) => Some(live),
-            Status::Queued(_) | Status::Succeeded | Status::Stopped(_) | Status::Withdrawn(_) | Status::Failed(_) => {
-                None
-            }
+            Status::Queued(_)
+            | Status::Succeeded
+            | Status::Stopped(_)
+            | Status::Withdrawn(_)
+            | Status::Failed(_) => None,
         }
     }
 
@@ -175,7 +178,9 @@ impl TrialState {
         match (&self.status, self.source) {
             (Status::Queued(Waiting::Back(_) | Waiting::Retried), _) => Some(Rank::Again),
             (Status::Queued(Waiting::New), Source::Enqueued | Source::Repeat { .. }) => Some(Rank::Enqueued),
-            (Status::Queued(Waiting::New), Source::Start | Source::Random | Source::Grid { .. }) => Some(Rank::New),
+            (Status::Queued(Waiting::New), Source::Start | Source::Random | Source::Grid { .. }) => {
+                Some(Rank::New)
+            }
             (
                 Status::Running(_)
                 | Status::Succeeded

@@ -6,8 +6,8 @@ use crate::sweep::curve::feasible;
 use crate::sweep::state::EarlyEnds;
 use crate::sweep::trial::{Live, Status, TrialState};
 use crate::sweep::{
-    Actor, FailWhy, Fence, Mark, Origin, Phase, Placement, Pos, Rank, Run, Shown, Source, State, StopWhy, SweepId,
-    SweepPhase, TextRef, Timestamp, Trial, Usage, Waiting, WithdrawWhy,
+    Actor, FailWhy, Fence, Mark, Origin, Phase, Placement, Pos, Rank, Run, Shown, Source, State, StopWhy,
+    SweepId, SweepPhase, TextRef, Timestamp, Trial, Usage, Waiting, WithdrawWhy,
 };
 
 /// Trials by shown state.
@@ -348,7 +348,11 @@ fn queued(known: &TrialState) -> Option<Queued> {
     let rank = known.rank()?;
     match known.status {
         Status::Queued(waiting) => Some(Queued { rank, waiting }),
-        Status::Running(_) | Status::Succeeded | Status::Stopped(_) | Status::Withdrawn(_) | Status::Failed(_) => None,
+        Status::Running(_)
+        | Status::Succeeded
+        | Status::Stopped(_)
+        | Status::Withdrawn(_)
+        | Status::Failed(_) => None,
     }
 }
 

@@ -14,7 +14,8 @@ pub(super) fn assign(
         Some(trial) => taken(state, trial)?,
         None => vec![proposal(state)?],
     };
-    if matches!(bodies.last(), Some(Body::RunEnded { outcome, .. }) if !matches!(outcome, Outcome::Queued(_))) {
+    if matches!(bodies.last(), Some(Body::RunEnded { outcome, .. }) if !matches!(outcome, Outcome::Queued(_)))
+    {
         return Ok(bodies); // the loss was one too many: there is no next attempt
     }
     let trial = trial.unwrap_or(state.next_trial());

@@ -8,7 +8,8 @@ use crate::sweep::{Body, Enqueued, Patch, Refusal, Source, State, Trial};
 pub(super) fn enqueue(state: &State, what: &Enqueued, repeat: u32) -> Result<Vec<Body>, Refusal> {
     let wanted = assignments(state, what)?;
     let count = u32::try_from(wanted.len()).ok().and_then(|n| n.checked_mul(repeat));
-    let count = count.and_then(|count| state.trial_count().checked_add(count)).filter(|count| *count <= TRIALS);
+    let count =
+        count.and_then(|count| state.trial_count().checked_add(count)).filter(|count| *count <= TRIALS);
     let count = count.ok_or(Refusal::Limit { what: "trials in a sweep", limit: TRIALS.into() })?;
     let resumed = more(state, "given more to do")?;
     let mut bodies = Vec::new();

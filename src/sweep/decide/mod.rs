@@ -19,7 +19,6 @@ mod retry;
 mod run;
 mod stop;
 
-
 pub use create::create;
 pub(super) use end::stops_runs;
 pub use report::decide_report;
@@ -70,6 +69,8 @@ fn more(state: &State, asked: &'static str) -> Result<Vec<Body>, Refusal> {
     match &state.phase {
         SweepPhase::Running | SweepPhase::Paused { .. } => Ok(Vec::new()),
         SweepPhase::Ending(EndWhy::Person) | SweepPhase::Ended(EndWhy::Person) => Err(not_now(state, asked)),
-        SweepPhase::Ending(_) | SweepPhase::Ended(_) => Ok(vec![Body::SweepResumed { home: None, keep_going: false }]),
+        SweepPhase::Ending(_) | SweepPhase::Ended(_) => {
+            Ok(vec![Body::SweepResumed { home: None, keep_going: false }])
+        }
     }
 }

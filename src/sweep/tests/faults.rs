@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::sweep::testing::{Entry, World, ended};
 use crate::sweep::{
-    Body, Command, Ended, Exit, Fence, LostWhy, PauseHow, PauseWhy, Refusal, Run, Started, StopWhy, SweepPhase, Trial,
+    Body, Command, Ended, Exit, Fence, LostWhy, PauseHow, PauseWhy, Refusal, Run, Started, StopWhy,
+    SweepPhase, Trial,
 };
 
 #[test]

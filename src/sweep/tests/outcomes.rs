@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::sweep::outcome::{Circumstances, ObjectiveSeen, outcome};
 use crate::sweep::testing::{World, ended};
 use crate::sweep::{
-    AfterStop, Command, EndedHow, Ended, Exit, FailWhy, LostWhy, Outcome, QueueWhy, Run, StopWhy, Trial,
+    AfterStop, Command, Ended, EndedHow, Exit, FailWhy, LostWhy, Outcome, QueueWhy, Run, StopWhy, Trial,
 };
 
 const NO_STOP: Option<(AfterStop, StopWhy)> = None;
@@ -34,7 +34,10 @@ fn the_outcome_table_row_by_row() {
     let no_objective = Failed(FailWhy::NoObjective);
     let expected = [no_objective, stopped, no_objective, diverged];
     assert_eq!(row(&ended(Exit::Code(0)), ObjectiveSeen::Never, 3), expected);
-    assert_eq!(row(&ended(Exit::Code(0)), ObjectiveSeen::NotFinite, 3), [diverged, stopped, diverged, diverged]);
+    assert_eq!(
+        row(&ended(Exit::Code(0)), ObjectiveSeen::NotFinite, 3),
+        [diverged, stopped, diverged, diverged]
+    );
     // a crash: by code, by a stranger's signal
     let crashed = Queued(QueueWhy::Crashed);
     assert_eq!(row(&ended(Exit::Code(1)), finite, 1), [crashed, stopped, crashed, diverged]);

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::sweep::testing::{Entry, World, ended};
 use crate::sweep::{
-    Body, Budget, Command, Ended, Enqueued, Exit, Incoming, LostWhy, Offer, Patch, PauseHow, PauseWhy, Run, Source,
-    Started, State, SweepPhase, TextRef, Trial,
+    Body, Budget, Command, Ended, Enqueued, Exit, Incoming, LostWhy, Offer, Patch, PauseHow, PauseWhy, Run,
+    Source, Started, State, SweepPhase, TextRef, Trial,
 };
 
 const SEEDS: u64 = 120;
@@ -127,7 +127,11 @@ impl Player {
         let command = match self.rng.random_range(0..6) {
             0 => Command::Lost { run, fence, why: LostWhy::Runner },
             1 => Command::Started { run, fence, started: Box::new(Started::default()) },
-            2 => Command::Ended { run, fence, ended: Box::new(ended(Exit::NotStartedHere { why: "EAGAIN".into() })) },
+            2 => Command::Ended {
+                run,
+                fence,
+                ended: Box::new(ended(Exit::NotStartedHere { why: "EAGAIN".into() })),
+            },
             3 => {
                 let told = Ended { signalled: true, gpus: 1, ..ended(Exit::Signal(15)) };
                 Command::Ended { run, fence, ended: Box::new(told) }
@@ -160,21 +164,35 @@ impl Player {
             6 if self.rng.random_range(0..5) == 0 => Command::Stop,
             7 if self.rng.random_range(0..5) == 0 => Command::Hide,
             8 => Command::Restore,
-            9 => Command::Change { patch: vec![Patch::RunCap(Some(self.rng.random_range(0..15)))], version: None },
-            10 => Command::Change { patch: vec![Patch::Parallel(Some(self.rng.random_range(0..4)))], version: Some(1) },
+            9 => Command::Change {
+                patch: vec![Patch::RunCap(Some(self.rng.random_range(0..15)))],
+                version: None,
+            },
+            10 => Command::Change {
+                patch: vec![Patch::Parallel(Some(self.rng.random_range(0..4)))],
+                version: Some(1),
+            },
             11 => {
-                let assignment = serde_json::from_value(json!({"lr": 0.1, "width": self.rng.random_range(0..6)}));
+                let assignment =
+                    serde_json::from_value(json!({"lr": 0.1, "width": self.rng.random_range(0..6)}));
                 let what = Enqueued::Assignments(vec![assignment.expect("it is an assignment")]);
                 Command::Enqueue { what, repeat: self.rng.random_range(0..3) }
             }
             12 => Command::Enqueue { what: Enqueued::From(trial), repeat: 1 },
             13 | 14 => Command::Retry { trials: vec![trial] },
             15 => Command::StopTrial { trial },
-            16 => Command::Spent { budget: Budget::GpuHours, amount: f64::from(self.rng.random_range(0..30)) / 20.0 },
+            16 => Command::Spent {
+                budget: Budget::GpuHours,
+                amount: f64::from(self.rng.random_range(0..30)) / 20.0,
+            },
             17 => Command::Change { patch: vec![Patch::GpuHours(Some(2.0))], version: None },
             18 => Command::Tag { trial: Some(trial), add: vec!["*".into()], remove: vec!["x".into()] },
             19 => Command::Exclude { trial },
-            _ => Command::Annotate { trial: Some(trial), step: None, text: TextRef { id: 1, hash: "h".into() } },
+            _ => Command::Annotate {
+                trial: Some(trial),
+                step: None,
+                text: TextRef { id: 1, hash: "h".into() },
+            },
         }
     }
 }
