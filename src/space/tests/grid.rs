@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{chain, ints, leaf, when};
+use super::support::{chain, ints, leaf, when};
 use crate::space::{Count, Distribution, NotDiscrete, Space, Step, Value};
 
 #[test]
