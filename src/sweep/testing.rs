@@ -122,10 +122,11 @@ impl World {
         found
     }
 
-    fn follow(&mut self, next: &Command) {
+    fn follow(&mut self, next: &Command) -> Vec<Body> {
         let bodies = decide(&self.state, next, self.head()).expect("what is due can be done");
         assert!(!bodies.is_empty(), "{next:?} changes nothing");
-        self.take(bodies);
+        self.take(bodies.clone());
+        bodies
     }
 
     pub(super) fn offer(&self) -> Offer {
@@ -136,15 +137,12 @@ impl World {
     /// Offers a slot; the run that took it.
     pub(super) fn place_with(&mut self, offer: &Offer) -> Option<Run> {
         let next = self.due(Some(offer))?;
-        self.follow(&next);
+        let bodies = self.follow(&next);
         self.settle();
-        match &self.log.iter().rev().find_map(|entry| match entry {
-            Entry::Event(Event { body: Body::RunAssigned { run, .. }, .. }) => Some(*run),
-            Entry::Event(_) | Entry::Report(_) => None,
-        }) {
-            Some(run) if matches!(next, Command::Assign { .. }) => Some(*run),
-            Some(_) | None => None,
-        }
+        bodies.iter().find_map(|body| match body {
+            Body::RunAssigned { run, .. } => Some(*run),
+            _ => None,
+        })
     }
 
     pub(super) fn place(&mut self) -> Option<Run> {
