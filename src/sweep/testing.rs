@@ -13,7 +13,7 @@ use crate::sweep::{
 /// An entry of the log.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
-    Event(Event),
+    Event(Box<Event>),
     Report(Report),
 }
 
@@ -77,7 +77,7 @@ impl World {
         .expect("the definition makes a sweep");
         let first = event(1, 1, body);
         let state = State::begin(SweepId::from_bits(5), &first).expect("a created sweep begins");
-        World { state, log: vec![Entry::Event(first)], parallel: 1, next: 2 }
+        World { state, log: vec![Entry::Event(Box::new(first))], parallel: 1, next: 2 }
     }
 
     pub(super) fn head(&self) -> Head {
@@ -89,7 +89,7 @@ impl World {
             let event = event(self.next, self.state.n() + 1, body);
             self.next += 1;
             self.state.apply(&event).expect("a decided event fits");
-            self.log.push(Entry::Event(event));
+            self.log.push(Entry::Event(Box::new(event)));
         }
         self.state.check().expect("the invariants hold");
     }

@@ -38,7 +38,7 @@ enum Line {
 impl From<&Entry> for Line {
     fn from(entry: &Entry) -> Line {
         match entry {
-            Entry::Event(event) => Line::Event(Box::new(event.clone())),
+            Entry::Event(event) => Line::Event(event.clone()),
             Entry::Report(report) => Line::Report {
                 pos: report.pos,
                 run: report.run,
