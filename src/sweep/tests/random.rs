@@ -1,14 +1,16 @@
 //! Random sweeps: whatever is asked of them in whatever order, the invariants hold, a fold gives the same state both
 //! ways, and what is sent again changes nothing.
 
+use std::collections::BTreeMap;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use crate::sweep::testing::{Entry, World, ended};
 use crate::sweep::{
-    Body, Budget, Command, Ended, Enqueued, Exit, Incoming, LostWhy, Offer, Patch, PauseHow, PauseWhy, Run,
-    Source, Started, State, SweepPhase, TextRef, Trial,
+    Body, Budget, Command, Ended, Enqueued, Exit, Incoming, LostWhy, Offer, Outcome, Patch, PauseHow,
+    PauseWhy, QueueWhy, Run, Source, Started, State, SweepPhase, TextRef, Trial,
 };
 
 const SEEDS: u64 = 120;
@@ -215,11 +217,12 @@ fn whatever_happens_to_a_sweep_its_invariants_hold() {
     assert!(over > 5, "hardly a sweep came to its end: {over}");
 }
 
-/// I6, from the log alone: no trial crashed more often than the largest `retries` allows between two retries of it,
-/// and no more trials than the cap were ever proposed.
+/// I6, from the log alone: no trial was queued again for a crash more often than `retries` allows (a person's retry
+/// counts anew), and no more trials than the cap were ever proposed.
 fn retries_and_trials_stay_in_their_limits(world: &World) {
-    let mut cap = world.state.definition().run_cap.is_some().then_some(0);
+    let mut cap = None;
     let mut trials = 0;
+    let mut crashes = BTreeMap::new();
     for entry in &world.log {
         let Entry::Event(event) = entry else { continue };
         match &event.body {
@@ -230,6 +233,18 @@ fn retries_and_trials_stay_in_their_limits(world: &World) {
                         cap = *new;
                     }
                 }
+            }
+            Body::TrialRetried { trial, .. } => {
+                crashes.remove(trial);
+            }
+            Body::RunEnded { run, outcome: Outcome::Queued(QueueWhy::Crashed), .. } => {
+                let crashes = crashes.entry(run.trial).or_insert(0);
+                *crashes += 1;
+                assert!(
+                    *crashes <= world.state.definition().retries,
+                    "I6: trial {} retried too often",
+                    run.trial
+                );
             }
             Body::TrialProposed { .. } => {
                 trials += 1;
