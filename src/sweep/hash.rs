@@ -29,7 +29,10 @@ impl State {
 
     fn write_sweep(&self, form: &mut Form) {
         form.field("sweep", &(self.birth.id, self.birth.seed, self.n, self.version, self.hidden));
-        form.field("definition", &self.definition);
+        let definition = &self.definition;
+        form.field("definition", &(&self.birth.definition_hash, &definition.name, definition.priority));
+        form.field("caps", &(definition.run_cap, definition.parallel, definition.retries));
+        form.field("times", &(definition.gpu_hours, definition.wall, definition.timeout));
         form.field("people", &(&self.home, &self.tags, &self.notes));
         match &self.phase {
             SweepPhase::Running => form.field("running", &()),
@@ -63,7 +66,9 @@ impl State {
             Status::Queued(Waiting::Back(why)) => form.field("queued", why),
             Status::Queued(Waiting::Retried) => form.field("queued", "retried"),
             Status::Running(live) => {
-                form.field("live", &(live.fence, live.seq, live.reports, &live.placements));
+                form.field("live", &(live.fence, live.seq, live.reports));
+                let places = live.placements.iter().map(|placement| (&placement.agent, &placement.machine));
+                form.field("places", &places.collect::<Vec<_>>());
                 match &live.phase {
                     Phase::Assigned => form.field("assigned", &()),
                     Phase::Running(nonce) => form.field("running", nonce),

@@ -18,6 +18,7 @@ mod state;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod transition;
 mod trial;
 mod view;
 

@@ -2,7 +2,7 @@
 
 use crate::search::{Given, GridOrderError, GridSearch, random};
 use crate::space::{Assignment, Point};
-use crate::spec::{Definition, Method};
+use crate::spec::{Definition, GridOrder, Method};
 use crate::sweep::{Refusal, Source, Trial};
 
 #[derive(Clone, Debug)]
@@ -15,8 +15,12 @@ pub(super) struct Proposals {
 
 impl Proposals {
     pub(super) fn new(definition: &Definition, seed: u64) -> Result<Self, GridOrderError> {
+        let shuffled = match definition.order {
+            GridOrder::File => None,
+            GridOrder::Shuffled => Some(seed),
+        };
         let grid = match definition.method {
-            Method::Grid => Some(Box::new(GridSearch::new(&definition.space, definition.order, seed)?)),
+            Method::Grid => Some(Box::new(GridSearch::new(&definition.space, shuffled)?)),
             Method::Random | Method::Bayes | Method::Tpe | Method::Cmaes | Method::Sobol => None,
         };
         Ok(Proposals { starts: 0, grid, given: Given::default() })

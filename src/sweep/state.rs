@@ -239,7 +239,9 @@ impl State {
 pub(super) fn rule_of(definition: &Definition) -> Option<Hyperband> {
     let stopping = definition.early_terminate.as_ref()?;
     match &stopping.rule {
-        Rule::Hyperband { bands, eta, strict } => Some(Hyperband::new(bands, *eta, *strict, stopping.goal)),
+        Rule::Hyperband { bands, eta, strict } => {
+            Some(Hyperband::new(bands, *eta, *strict, stopping.goal == Goal::Maximize))
+        }
         Rule::Later { .. } => None,
     }
 }

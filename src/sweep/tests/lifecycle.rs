@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::sweep::testing::{World, ended};
 use crate::sweep::{
-    Body, Budget, Command, EndWhy, EndedHow, Enqueued, Exit, FailWhy, Patch, PauseHow, PauseWhy, Refusal, Run, Source,
-    StopWhy, SweepPhase, Trial, WithdrawWhy,
+    Body, Budget, Command, EndWhy, EndedHow, Enqueued, Exit, FailWhy, Patch, PauseHow, PauseWhy, Refusal,
+    Run, Source, StopWhy, SweepPhase, Trial, WithdrawWhy,
 };
 
 fn finish_one(world: &mut World) {
@@ -152,7 +152,10 @@ fn enqueued_trials_run_next_and_raise_the_cap_they_pass() {
     assert_eq!(bodies[0], Body::SweepChanged { version: 2, patch: vec![Patch::RunCap(Some(3))] });
     world.ok(Command::Enqueue { what: Enqueued::From(Trial(1)), repeat: 1 });
     let view = world.state.trial_view(Trial(4)).expect("the trial exists");
-    assert_eq!((view.source, view.assignment), (Source::Repeat { of: Trial(1) }, world.state.assignment(Trial(1)).unwrap()));
+    assert_eq!(
+        (view.source, view.assignment),
+        (Source::Repeat { of: Trial(1) }, world.state.assignment(Trial(1)).unwrap())
+    );
     for trial in 2..=4 {
         let run = world.running();
         assert_eq!(run.trial, Trial(trial));
@@ -234,7 +237,11 @@ fn a_trial_waits_for_its_slot_with_its_back_off() {
     assert_eq!(world.place_with(&held), Some(Run { trial: Trial(2), attempt: 1 }));
     assert_eq!(world.place(), None, "one at a time");
     let silent = crate::sweep::Offer { silent: [Trial(2)].into(), ..world.offer() };
-    assert_eq!(world.place_with(&silent), Some(Run { trial: Trial(2), attempt: 2 }), "a silent run is replaced");
+    assert_eq!(
+        world.place_with(&silent),
+        Some(Run { trial: Trial(2), attempt: 2 }),
+        "a silent run is replaced"
+    );
     world.end(Run { trial: Trial(2), attempt: 2 }, ended(Exit::Code(1)));
     assert_eq!(world.state.queued().collect::<Vec<_>>(), [Trial(1), Trial(2)]);
 }

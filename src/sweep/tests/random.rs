@@ -1,14 +1,16 @@
 //! Random sweeps: whatever is asked of them in whatever order, the invariants hold, a fold gives the same state both
 //! ways, and what is sent again changes nothing.
 
+use std::collections::BTreeMap;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use crate::sweep::testing::{Entry, World, ended};
 use crate::sweep::{
-    Body, Budget, Command, Ended, Enqueued, Exit, Incoming, LostWhy, Offer, Patch, PauseHow, PauseWhy, Run, Source,
-    Started, State, SweepPhase, TextRef, Trial,
+    Body, Budget, Command, Ended, Enqueued, Exit, Incoming, LostWhy, Offer, Outcome, Patch, PauseHow,
+    PauseWhy, QueueWhy, Run, Source, Started, State, SweepPhase, TextRef, Trial,
 };
 
 const SEEDS: u64 = 120;
@@ -127,7 +129,11 @@ impl Player {
         let command = match self.rng.random_range(0..6) {
             0 => Command::Lost { run, fence, why: LostWhy::Runner },
             1 => Command::Started { run, fence, started: Box::new(Started::default()) },
-            2 => Command::Ended { run, fence, ended: Box::new(ended(Exit::NotStartedHere { why: "EAGAIN".into() })) },
+            2 => Command::Ended {
+                run,
+                fence,
+                ended: Box::new(ended(Exit::NotStartedHere { why: "EAGAIN".into() })),
+            },
             3 => {
                 let told = Ended { signalled: true, gpus: 1, ..ended(Exit::Signal(15)) };
                 Command::Ended { run, fence, ended: Box::new(told) }
@@ -160,21 +166,35 @@ impl Player {
             6 if self.rng.random_range(0..5) == 0 => Command::Stop,
             7 if self.rng.random_range(0..5) == 0 => Command::Hide,
             8 => Command::Restore,
-            9 => Command::Change { patch: vec![Patch::RunCap(Some(self.rng.random_range(0..15)))], version: None },
-            10 => Command::Change { patch: vec![Patch::Parallel(Some(self.rng.random_range(0..4)))], version: Some(1) },
+            9 => Command::Change {
+                patch: vec![Patch::RunCap(Some(self.rng.random_range(0..15)))],
+                version: None,
+            },
+            10 => Command::Change {
+                patch: vec![Patch::Parallel(Some(self.rng.random_range(0..4)))],
+                version: Some(1),
+            },
             11 => {
-                let assignment = serde_json::from_value(json!({"lr": 0.1, "width": self.rng.random_range(0..6)}));
+                let assignment =
+                    serde_json::from_value(json!({"lr": 0.1, "width": self.rng.random_range(0..6)}));
                 let what = Enqueued::Assignments(vec![assignment.expect("it is an assignment")]);
                 Command::Enqueue { what, repeat: self.rng.random_range(0..3) }
             }
             12 => Command::Enqueue { what: Enqueued::From(trial), repeat: 1 },
             13 | 14 => Command::Retry { trials: vec![trial] },
             15 => Command::StopTrial { trial },
-            16 => Command::Spent { budget: Budget::GpuHours, amount: f64::from(self.rng.random_range(0..30)) / 20.0 },
+            16 => Command::Spent {
+                budget: Budget::GpuHours,
+                amount: f64::from(self.rng.random_range(0..30)) / 20.0,
+            },
             17 => Command::Change { patch: vec![Patch::GpuHours(Some(2.0))], version: None },
             18 => Command::Tag { trial: Some(trial), add: vec!["*".into()], remove: vec!["x".into()] },
             19 => Command::Exclude { trial },
-            _ => Command::Annotate { trial: Some(trial), step: None, text: TextRef { id: 1, hash: "h".into() } },
+            _ => Command::Annotate {
+                trial: Some(trial),
+                step: None,
+                text: TextRef { id: 1, hash: "h".into() },
+            },
         }
     }
 }
@@ -197,11 +217,12 @@ fn whatever_happens_to_a_sweep_its_invariants_hold() {
     assert!(over > 5, "hardly a sweep came to its end: {over}");
 }
 
-/// I6, from the log alone: no trial crashed more often than the largest `retries` allows between two retries of it,
-/// and no more trials than the cap were ever proposed.
+/// I6, from the log alone: no trial was queued again for a crash more often than `retries` allows (a person's retry
+/// counts anew), and no more trials than the cap were ever proposed.
 fn retries_and_trials_stay_in_their_limits(world: &World) {
-    let mut cap = world.state.definition().run_cap.is_some().then_some(0);
+    let mut cap = None;
     let mut trials = 0;
+    let mut crashes = BTreeMap::new();
     for entry in &world.log {
         let Entry::Event(event) = entry else { continue };
         match &event.body {
@@ -212,6 +233,18 @@ fn retries_and_trials_stay_in_their_limits(world: &World) {
                         cap = *new;
                     }
                 }
+            }
+            Body::TrialRetried { trial, .. } => {
+                crashes.remove(trial);
+            }
+            Body::RunEnded { run, outcome: Outcome::Queued(QueueWhy::Crashed), .. } => {
+                let crashes = crashes.entry(run.trial).or_insert(0);
+                *crashes += 1;
+                assert!(
+                    *crashes <= world.state.definition().retries,
+                    "I6: trial {} retried too often",
+                    run.trial
+                );
             }
             Body::TrialProposed { .. } => {
                 trials += 1;

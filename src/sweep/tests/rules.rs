@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::sweep::testing::{Entry, World};
-use crate::sweep::{AfterStop, Body, Command, EndWhy, Evidence, PauseHow, PauseWhy, StopWhy, SweepPhase, Trial};
+use crate::sweep::{
+    AfterStop, Body, Command, EndWhy, Evidence, PauseHow, PauseWhy, StopWhy, SweepPhase, Trial,
+};
 
 fn hyperband(bands: &[u64], eta: f64, strict: bool) -> Value {
     json!({"metric": "loss", "goal": "minimize",
@@ -44,8 +46,14 @@ fn b34_a_step_given_again_counts_as_it_was_given_last() {
     world.report(run, -4, &[("loss", 0.5)]);
     assert_eq!(value(&world, 1), Some((0.5, -4)));
     let incoming = world.incoming(run, 0, &[("loss", 0.4)]);
-    world.report_as(&crate::sweep::Incoming { step: None, ..incoming }).expect("a report without a step is taken");
-    assert_eq!(value(&world, 1), Some((0.4, 1_000_000_000_000_001)), "a missing step is one more than the last");
+    world
+        .report_as(&crate::sweep::Incoming { step: None, ..incoming })
+        .expect("a report without a step is taken");
+    assert_eq!(
+        value(&world, 1),
+        Some((0.4, 1_000_000_000_000_001)),
+        "a missing step is one more than the last"
+    );
 }
 
 #[test]
@@ -176,7 +184,8 @@ fn a_finished_trial_takes_less_than_a_kibibyte() {
     let trial = world.state.trial(Trial(1)).expect("the trial exists");
     let marks = trial.marks().expect("it is final");
     let rule = marks.rule.as_ref().expect("it was judged");
-    let floats = marks.constraints.capacity() * 16 + marks.at_best.capacity() * 16 + rule.rungs.capacity() * 8;
+    let floats =
+        marks.constraints.capacity() * 16 + marks.at_best.capacity() * 16 + rule.rungs.capacity() * 8;
     let bytes = size_of_val(trial)
         + size_of_val(marks)
         + floats
