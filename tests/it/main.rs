@@ -4,5 +4,6 @@ mod agent;
 mod fake_nvml;
 mod rooms;
 mod runner;
+mod spec;
 mod support;
 mod wandb_script;
