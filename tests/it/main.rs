@@ -5,5 +5,6 @@ mod fake_nvml;
 mod rooms;
 mod run;
 mod runner;
+mod spec;
 mod support;
 mod wandb_script;
