@@ -9,7 +9,11 @@ use swath::agent::gpus::{Choice, Gpu, usable};
 /// Builds the library; `None` (with a message) where there is no C compiler.
 pub(crate) fn library() -> Option<PathBuf> {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake_nvml/nvml.c");
-    let built = std::env::temp_dir().join(format!("libswath-fake-nvml-{}-{:x}.so", std::process::id(), rand::random::<u32>()));
+    let built = std::env::temp_dir().join(format!(
+        "libswath-fake-nvml-{}-{:x}.so",
+        std::process::id(),
+        rand::random::<u32>()
+    ));
     let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&built).arg(source).status();
     match compiled {
         Ok(status) if status.success() => Some(built),

@@ -13,7 +13,7 @@ use swath::pb::agent_down::Kind as Down;
 use swath::pb::ended::{Exit, LostWhy};
 use tokio::task::spawn_blocking;
 
-use controller::{Controller, PATIENCE, SWEEP, key};
+use controller::{Controller, PATIENCE};
 use process::{AgentProcess, options};
 
 /// A folder of a test, removed at its end.
@@ -58,7 +58,8 @@ fn script(text: &str) -> pb::RunSpec {
 
 /// Prints `count` values of `loss`, then waits for `file`, if one is named.
 fn prints(count: u32, wait_for: Option<&Path>) -> pb::RunSpec {
-    let wait = wait_for.map_or(String::new(), |file| format!("until [ -e {} ]; do sleep 0.02; done", file.display()));
+    let wait = wait_for
+        .map_or(String::new(), |file| format!("until [ -e {} ]; do sleep 0.02; done", file.display()));
     script(&format!("i=0; while [ $i -lt {count} ]; do i=$((i+1)); echo \"loss=0.$i\"; done; {wait}"))
 }
 
@@ -143,7 +144,9 @@ async fn f12_agent_killed_at_random_moments() {
         agent.kill();
         let id = format!("a{life}");
         agent = AgentProcess::spawn(&scratch.0, &controller.socket, &id);
-        controller.until("the heir says hello", |state| state.hellos.iter().any(|hello| hello.agent == id)).await;
+        controller
+            .until("the heir says hello", |state| state.hellos.iter().any(|hello| hello.agent == id))
+            .await;
         let hello = controller.state().hellos.iter().rfind(|hello| hello.agent == id).cloned().unwrap();
         // And for those whose heir died before the controller had answered it.
         assert!(hello.speaks_for.contains(&format!("a{}", life - 1)), "{hello:?}");
@@ -207,8 +210,8 @@ async fn f54_spool_shorter_than_the_cursor_or_gone() {
         kill(started.runner_pid);
         kill(started.command_pid);
         until("its processes are gone", move || !is_alive(started.runner_pid)).await;
-        let name = key((trial, 1));
-        let folder = scratch.runs("s").join(format!("{SWEEP}-{trial}.1-{}", name.fence));
+        let key = controller.key((trial, 1));
+        let folder = scratch.runs("s").join(format!("{}-{trial}.1-{}", key.sweep, key.fence));
         let spool = fs::File::options().write(true).open(folder.join("spool")).unwrap();
         match trial {
             1 => spool.set_len(spool.metadata().unwrap().len() / 2).unwrap(),
@@ -217,7 +220,9 @@ async fn f54_spool_shorter_than_the_cursor_or_gone() {
         }
     }
     let next = agent::start(options(&scratch.0, &controller.socket, "b").await);
-    controller.until("all are lost", |state| state.runs.values().all(|run| run.lost || run.ended.is_some())).await;
+    controller
+        .until("all are lost", |state| state.runs.values().all(|run| run.lost || run.ended.is_some()))
+        .await;
     next.idle().await;
     let runs = controller.state().runs.clone();
     assert!(runs.values().all(|run| run.reports.len() == 3 && run.lost), "{runs:#?}");
@@ -342,7 +347,20 @@ async fn b25_values_arrive_byte_for_byte() {
     let scratch = Scratch::new("b25");
     let controller = Controller::listen(&scratch.0, "s", 1);
     let agent = agent::start(options(&scratch.0, &controller.socket, "a").await);
-    let values = ["; rm -rf ~", "$(id)", "`id`", "' OR 1=1 --", "a\nb", "-x", "--", "", "é中", "%s\\n", "\"q\"", "\u{1b}[31m"];
+    let values = [
+        "; rm -rf ~",
+        "$(id)",
+        "`id`",
+        "' OR 1=1 --",
+        "a\nb",
+        "-x",
+        "--",
+        "",
+        "é中",
+        "%s\\n",
+        "\"q\"",
+        "\u{1b}[31m",
+    ];
     let out = scratch.0.join("argv");
     let mut spec = script(&format!("printf '%s\\0' \"$@\" > {}", out.display()));
     spec.command.extend(["argv0".to_owned(), "${args}".to_owned()]);
@@ -369,11 +387,9 @@ async fn gpus_become_the_variable_and_the_files_own_env_wins() {
         ..pb::Placement::default()
     };
     let hidden = pb::Placement { gpus: GpuGrant::Hidden.into(), ..pb::Placement::default() };
-    for (trial, placement, own, expected) in [
-        (1, granted.clone(), None, "GPU-1,GPU-2|"),
-        (2, hidden, None, "|"),
-        (3, granted, Some("7"), "7|"),
-    ] {
+    for (trial, placement, own, expected) in
+        [(1, granted.clone(), None, "GPU-1,GPU-2|"), (2, hidden, None, "|"), (3, granted, Some("7"), "7|")]
+    {
         let out = scratch.0.join(format!("gpus-{trial}"));
         let shown = format!("echo \"$CUDA_VISIBLE_DEVICES|$SWATH_NVML_LIBRARY\" > {}", out.display());
         let mut spec = script(&shown);
@@ -381,7 +397,7 @@ async fn gpus_become_the_variable_and_the_files_own_env_wins() {
             name: "CUDA_VISIBLE_DEVICES".to_owned(),
             value: value.to_owned(),
         }));
-        controller.assign_placed("a", (trial, 1), spec, Some(placement)).await;
+        controller.assign_placed("a", (trial, 1), spec, placement).await;
         controller.end_of((trial, 1)).await;
         assert_eq!(fs::read_to_string(out).unwrap().trim_end(), expected);
     }
@@ -409,19 +425,32 @@ async fn output_is_followed_to_the_runs_end_and_kept_behind_it() {
     let controller = Controller::listen(&scratch.0, "s", 1);
     let agent = agent::start(options(&scratch.0, &controller.socket, "a").await);
     let go = scratch.0.join("go");
-    let text = format!("echo one; echo two; echo loss=1; until [ -e {} ]; do sleep 0.02; done; echo three", go.display());
+    let text = format!(
+        "echo one; echo two; echo loss=1; until [ -e {} ]; do sleep 0.02; done; echo three",
+        go.display()
+    );
     controller.assign("a", (1, 1), script(&text)).await;
     controller.until("it reports", |state| !state.runs[&(1, 1)].reports.is_empty()).await;
     let ask = |request, tail, follow| {
-        Down::Follow(pb::Follow { request, run: Some(key((1, 1))), tail, follow, ..pb::Follow::default() })
+        Down::Follow(pb::Follow {
+            request,
+            run: Some(controller.key((1, 1))),
+            tail,
+            follow,
+            ..pb::Follow::default()
+        })
     };
     controller.send("a", ask(1, 2, true)).await;
-    controller.until("the first lines come", |state| state.output.get(&1).is_some_and(|(data, _)| !data.is_empty())).await;
+    controller
+        .until("the first lines come", |state| state.output.get(&1).is_some_and(|(data, _)| !data.is_empty()))
+        .await;
     fs::write(&go, "").unwrap();
     controller.until("the end comes", |state| state.output[&1].1.is_some()).await;
     agent.idle().await;
     controller.send("a", ask(2, 0, false)).await;
-    controller.until("the kept output comes", |state| state.output.get(&2).is_some_and(|(_, end)| end.is_some())).await;
+    controller
+        .until("the kept output comes", |state| state.output.get(&2).is_some_and(|(_, end)| end.is_some()))
+        .await;
     let shown = |request| String::from_utf8(controller.state().output[&request].0.clone()).unwrap();
     assert_eq!(shown(1), "two\nloss=1\nthree\n");
     assert_eq!(shown(2), "one\ntwo\nloss=1\nthree\n");
