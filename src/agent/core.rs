@@ -211,6 +211,8 @@ pub struct Status {
     pub runs: usize,
     /// Those of them that have not ended.
     pub live: usize,
+    /// Those of the live ones that were told to stop.
+    pub stopping: usize,
     /// Why nothing goes on, if something is wrong.
     pub problem: Option<String>,
 }
@@ -247,6 +249,7 @@ impl AgentCore {
             connected: matches!(self.link, Link::Ready { .. }),
             runs: self.runs.len(),
             live: self.runs.values().filter(|held| held.phase != Phase::Ended).count(),
+            stopping: self.runs.values().filter(|held| held.phase != Phase::Ended && held.stop.is_some()).count(),
             problem: self.problem.clone(),
         }
     }

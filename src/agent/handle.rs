@@ -1,8 +1,9 @@
 //! Starting an agent, and what its owner may do with it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -43,6 +44,7 @@ pub struct Options {
 pub struct AgentHandle {
     id: String,
     status: watch::Receiver<Status>,
+    kill: Arc<Notify>,
     leave: DropGuard,
     task: JoinHandle<()>,
 }
@@ -62,8 +64,9 @@ pub fn start(options: Options) -> AgentHandle {
     };
     let (show, status) = watch::channel(Status::default());
     let leave = CancellationToken::new();
-    let shell = Shell::new(options, identity, show, leave.clone());
-    AgentHandle { id, status, leave: leave.drop_guard(), task: tokio::spawn(shell.live()) }
+    let kill = Arc::new(Notify::new());
+    let shell = Shell::new(options, identity, show, leave.clone(), Arc::clone(&kill));
+    AgentHandle { id, status, kill, leave: leave.drop_guard(), task: tokio::spawn(shell.live()) }
 }
 
 impl AgentHandle {
@@ -86,6 +89,11 @@ impl AgentHandle {
     pub async fn idle(&self) {
         // An agent that has ended holds nothing either.
         let _ = self.status.clone().wait_for(|status| status.connected && status.runs == 0).await;
+    }
+
+    /// SIGKILL to every run that is held, at once: a person's second Ctrl-C.
+    pub fn kill_runs(&self) {
+        self.kill.notify_one();
     }
 
     /// Leaves: the runs go on, and the next agent adopts them. An agent that holds none leaves no trace.

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +44,7 @@ pub(crate) struct Shell {
     agent: String,
     status: watch::Sender<Status>,
     leave: CancellationToken,
+    kill: Arc<Notify>,
     place: Option<InStore>,
     link: Option<Link>,
     /// What waits for room in the link's outbox.
@@ -70,6 +72,7 @@ impl Shell {
         identity: Identity,
         status: watch::Sender<Status>,
         leave: CancellationToken,
+        kill: Arc<Notify>,
     ) -> Shell {
         Shell {
             agent: identity.agent.clone(),
@@ -77,6 +80,7 @@ impl Shell {
             options,
             status,
             leave,
+            kill,
             place: None,
             link: None,
             backlog: VecDeque::new(),
@@ -95,6 +99,12 @@ impl Shell {
             let deadline = self.core.next_deadline().map(tokio::time::Instant::from_std);
             let input = tokio::select! {
                 () = self.leave.cancelled() => break,
+                () = self.kill.notified() => {
+                    for run in self.runs.keys() {
+                        self.order(run, Order::Signal { now: true });
+                    }
+                    continue;
+                }
                 Some(input) = self.inputs.1.recv() => input,
                 Some(event) = self.events.1.recv() => match self.handle(event).await {
                     Some(input) => input,

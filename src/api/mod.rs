@@ -1,3 +1,14 @@
-//! gRPC services, the conversion of their messages, and the client.
+//! gRPC services and their client. Thin: a method converts, calls the controller, and says what it refused.
 
+mod admin;
+mod agents;
 pub mod client;
+pub mod local;
+mod peer;
+mod serve;
+mod status;
+mod stream;
+mod sweeps;
+mod trials;
+
+pub use serve::serve;

@@ -19,7 +19,7 @@ impl From<Refused> for Status {
         };
         let mut details = ErrorDetails::new();
         let help = refused.help.iter().map(|help| ("help".to_owned(), help.clone()));
-        details.set_error_info(refused.code, "swath", help.collect::<Vec<_>>());
+        details.set_error_info(refused.code, "swath", help.collect::<std::collections::HashMap<_, _>>());
         if let Some(field) = &refused.field {
             details.add_bad_request_violation(field, &refused.message);
         }

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
 use crate::api::client::Client;
+use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::format::{age, duration, escape, number};
 use crate::cli::keys::Keys;
-use crate::cli::progress::{self, Lines, Wish, ended_trials};
+use crate::cli::progress::{self, Lines, Turn, Wish, ended_trials};
 use crate::cli::settings::Settings;
 use crate::cli::table::shorten;
 use crate::cli::terminal::{Stream, Style, is_utf8};
@@ -119,32 +120,37 @@ impl Live {
         self.dirty = true;
     }
 
-    /// What a key asks for.
-    pub async fn wish(&mut self) -> Wish {
-        let Some(keys) = &mut self.keys else { return std::future::pending().await };
-        loop {
-            match keys.next().await {
-                b'p' => return Wish::Pause(crate::cli::exit::Exit::Interrupted),
-                b'd' | b'q' => return Wish::Detach,
-                b's' if self.stopping => return Wish::Stop,
-                b's' => {
-                    self.stopping = true;
-                    self.dirty = true;
-                    self.word = "stop for good? it can never go on: press s again; any other key: no".to_owned();
-                }
-                _ => {
-                    self.stopping = false;
-                    self.dirty = true;
-                    self.word.clear();
-                }
+    /// Waits until a key asks for something or there is something to redraw.
+    pub async fn turn(&mut self) -> Turn {
+        let wait = if self.dirty || self.stale { QUICKEST } else { SLOWEST };
+        let due = tokio::time::sleep_until((self.last_draw + wait).into());
+        let key = async {
+            match &mut self.keys {
+                Some(keys) => keys.next().await,
+                None => std::future::pending().await,
             }
+        };
+        tokio::select! {
+            key = key => self.pressed(key).map_or(Turn::Redraw, Turn::Wish),
+            () = due => Turn::Redraw,
         }
     }
 
-    /// Returns when the view has something to redraw.
-    pub async fn due(&mut self) {
-        let wait = if self.dirty || self.stale { QUICKEST } else { SLOWEST };
-        tokio::time::sleep_until((self.last_draw + wait).into()).await;
+    /// What a key asks for. Stopping asks twice.
+    fn pressed(&mut self, key: u8) -> Option<Wish> {
+        self.dirty = true;
+        let asked = std::mem::take(&mut self.stopping);
+        match key {
+            b'p' => return Some(Wish::Pause(Exit::Interrupted)),
+            b'd' | b'q' => return Some(Wish::Detach),
+            b's' if asked => return Some(Wish::Stop),
+            b's' => {
+                self.stopping = true;
+                self.word = "stop for good? it can never go on: press s again; any other key: no".to_owned();
+            }
+            _ => self.word.clear(),
+        }
+        None
     }
 
     /// Redraws the block.

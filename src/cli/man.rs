@@ -33,7 +33,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
 
 fn write(command: &clap::Command, name: &str, args: &Args, written: &mut u64, out: &mut dyn Write) -> Result<(), Failure> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone().name(name.to_owned())).render(&mut page)?;
+    clap_mangen::Man::new(command.clone()).title(name.to_uppercase()).render(&mut page)?;
     let path = args.dir.join(format!("{name}.1"));
     fs::write(&path, page)?;
     writeln!(out, "{}", path.display())?;

@@ -72,6 +72,15 @@ pub enum Wish {
     Stop,
 }
 
+/// What a live view has to say by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// A key was pressed.
+    Wish(Wish),
+    /// There is something to redraw.
+    Redraw,
+}
+
 /// The signals that `run` and `watch` answer.
 struct Signals {
     interrupt: Signal,
@@ -142,15 +151,14 @@ pub async fn follow_until(
         loop {
             let wish = tokio::select! {
                 wish = signals.next() => match wish { Some(wish) => wish, None => { view.suspended(); continue } },
-                wish = view.wish() => wish,
-                () = view.due() => {
+                turn = view.turn() => if let Turn::Wish(wish) = turn { wish } else {
                     if view.is_stale() {
                         sweep = follower.get().await?;
                         view.refresh(&sweep);
                     }
                     view.draw();
                     continue;
-                }
+                },
                 message = stream.message() => match message {
                     Ok(Some(message)) => {
                         follower.from = follower.from.max(message.pos + 1);
@@ -301,18 +309,10 @@ impl View {
         self.say("Ctrl-Z is not taken: a stopped swath run would hold the store. Ctrl-C pauses the sweep");
     }
 
-    /// What the person asks by a key; never, without a live view.
-    async fn wish(&mut self) -> Wish {
+    /// What the view has to say by itself; never, without a live one.
+    async fn turn(&mut self) -> Turn {
         match self {
-            View::Live(live) => live.wish().await,
-            View::Lines(_) | View::Json | View::None => std::future::pending().await,
-        }
-    }
-
-    /// When the live view has something to redraw.
-    async fn due(&mut self) {
-        match self {
-            View::Live(live) => live.due().await,
+            View::Live(live) => live.turn().await,
             View::Lines(_) | View::Json | View::None => std::future::pending().await,
         }
     }
@@ -352,6 +352,11 @@ impl Lines {
     /// Nothing shown yet.
     pub fn new(settings: &Settings) -> Self {
         Lines { color: Stream::Stderr.color(settings.color.value), shown: BTreeSet::new(), best: None }
+    }
+
+    /// Lines to come are compared with the best value there is.
+    pub fn start_from(&mut self, sweep: &pb::Sweep) {
+        self.best = best_value(sweep);
     }
 
     fn begin(&mut self, sweep: &pb::Sweep) {
@@ -505,7 +510,7 @@ pub fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
 
 /// A parameter's value with all its digits, as the command line has it.
 fn exact(value: Option<&pb::Value>) -> String {
-    let value = value.and_then(|value| crate::space::Value::try_from(value.clone()).ok());
+    let value = value.and_then(|value| crate::space::Value::try_from(value).ok());
     value.map_or_else(String::new, |value| crate::spec::command::python_str(&value))
 }
 

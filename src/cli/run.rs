@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::agent::{self, Gpus};
+use crate::agent::gpus;
 use crate::cli::connect::{self, Node};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -35,7 +35,7 @@ pub struct Args {
     overrides: Overrides,
     /// Which GPUs may be used: all, none, or a list such as 0,2
     #[arg(long, value_name = "LIST", default_value = "all")]
-    gpus: Gpus,
+    gpus: gpus::Choice,
     /// Show what would be done; start nothing
     #[arg(long)]
     dry_run: bool,
@@ -60,33 +60,50 @@ pub struct Args {
 /// A wrong file, a store that is held or damaged, a sweep that is at work elsewhere.
 pub fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     let file = args.file.as_deref().map(SweepFile::read).transpose()?;
-    let overrides = args.overrides.to_pb();
     if args.dry_run {
         let Some(file) = file else { return Err(Failure::usage("--dry-run needs the sweep file")) };
-        return super::check::dry_run(&file, &overrides, settings, out);
+        return super::check::dry_run(&file, &args.overrides, settings, out);
     }
     let choice = progress::choose(args.progress, settings)?;
-    let request = file.map(|file| file.check(&overrides, settings)).transpose()?;
+    let request = file.map(|file| file.check(&args.overrides, settings)).transpose()?;
     connect::runtime()?.block_on(async {
         let node = Node::join(settings).await?;
-        let agent = agent::start(node.agent_options(&args.gpus)?).await.map_err(Failure::from)?;
-        let start = Start { args: &args, settings, node: &node, agent: agent.id(), overrides: &overrides };
-        let outcome = match start.sweep(request).await {
-            Ok(Begun::Ended(sweep)) => Ok((sweep, None)),
-            Ok(Begun::Running(sweep)) => {
-                agent.work_for(&sweep.sweep, sweep.parallel);
-                progress::follow(&node, Some(&agent), sweep, choice, settings).await
-            }
-            Err(failure) => Err(failure),
-        };
-        let exit = match outcome {
-            Ok((sweep, signal)) => finish(&sweep, signal, settings, &node, out).await,
-            Err(failure) => Err(failure),
-        };
-        agent.leave().await;
-        node.leave().await;
-        exit
+        let done = work(&args, request, choice, settings, &node, out).await;
+        node.leave(false).await;
+        done
     })
+}
+
+/// Finds or makes the sweep, works for it until it ends or the person leaves, and prints the result.
+async fn work(
+    args: &Args,
+    request: Option<pb::CreateSweepRequest>,
+    choice: Choice,
+    settings: &Settings,
+    node: &Node,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let gpus = usable_gpus(&args.gpus)?;
+    let id = connect::agent_id();
+    let start = Start { args, settings, node, agent: &id };
+    let (sweep, signal) = match start.sweep(request).await? {
+        Begun::Ended(sweep) => (sweep, None),
+        Begun::Running(sweep) => {
+            let agent = node.work(id.clone(), gpus, &sweep.sweep)?;
+            let followed = progress::follow(node, Some(&agent), sweep, choice, settings).await;
+            agent.detach().await;
+            followed?
+        }
+    };
+    finish(&sweep, signal, settings, node, out).await
+}
+
+/// The GPUs that runs may get: those that swath's own `CUDA_VISIBLE_DEVICES` leaves, of them the chosen ones.
+fn usable_gpus(choice: &gpus::Choice) -> Result<Vec<gpus::Gpu>, Failure> {
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    let library = std::env::var_os(gpus::LIBRARY_VARIABLE);
+    gpus::usable(choice, visible.as_deref(), library.as_deref())
+        .map_err(|error| Failure::new(Exit::Failed, "SW2006", error))
 }
 
 /// What the start found.
@@ -102,7 +119,6 @@ struct Start<'a> {
     settings: &'a Settings,
     node: &'a Node,
     agent: &'a str,
-    overrides: &'a pb::create_sweep_request::Overrides,
 }
 
 impl Start<'_> {
@@ -171,7 +187,7 @@ impl Start<'_> {
                 .help(format!("look at it: swath watch {}", sweep.sweep))
                 .help("or start another sweep of the same file: swath run FILE --new"));
         }
-        let raised = self.overrides.trials.is_some() || !self.overrides.budget.is_empty();
+        let raised = self.args.overrides.trials.is_some() || !self.args.overrides.budget.is_empty();
         let over = matches!(sweep.state(), State::Finished | State::Stopped);
         if over && !raised && sweep.counts.unwrap_or_default().queued == 0 {
             return Ok(Begun::Ended(sweep));
@@ -180,8 +196,8 @@ impl Start<'_> {
             request_id: request_id(),
             sweep: sweep.sweep,
             home: self.agent.to_owned(),
-            trials: self.overrides.trials,
-            budget: self.overrides.budget.clone(),
+            trials: self.args.overrides.trials,
+            budget: self.args.overrides.budget.clone(),
         };
         let sweep = self.node.client().sweeps().resume(request).await?.into_inner().sweep.unwrap_or_default();
         Ok(match sweep.state() {

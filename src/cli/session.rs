@@ -3,12 +3,10 @@
 use std::io::Write;
 
 use crate::api::client::Client;
-use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::json::{self, Named};
 use crate::cli::output;
 use crate::cli::settings::Settings;
-use crate::pb;
 
 /// One command's connection and streams.
 pub struct Session<'a> {
@@ -30,21 +28,7 @@ impl Session<'_> {
         if let Some(name) = named {
             return Ok(name.to_owned());
         }
-        let request = pb::ListSweepsRequest { unfinished: true, page_size: 20, ..Default::default() };
-        let sweeps = self.client.sweeps().list(request).await?.into_inner().sweeps;
-        match sweeps.as_slice() {
-            [only] => Ok(only.sweep.clone()),
-            [] => Err(Failure::new(Exit::NotFound, "SW5004", "no sweep is unfinished, so one has to be named")
-                .help("swath sweep list shows all of them; @last is the newest")),
-            several => {
-                let mut failure =
-                    Failure::new(Exit::Usage, "SW2001", "several sweeps are unfinished, so one has to be named");
-                for sweep in several {
-                    failure = failure.context(format!("{}  {}", sweep.sweep, crate::cli::format::escape(&sweep.name)));
-                }
-                Err(failure)
-            }
-        }
+        crate::cli::connect::only_unfinished(&self.client).await
     }
 
     /// Whether the result goes to a program; prints it if so.

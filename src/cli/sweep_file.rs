@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::settings::Settings;
 use crate::cli::talk;
-use crate::cli::terminal::Stream;
+use crate::cli::terminal::{ColorChoice, Stream};
 use crate::pb;
 use crate::spec;
 
@@ -94,7 +94,7 @@ impl SweepFile {
         match spec::decode(&bytes) {
             Ok(text) => Ok(SweepFile { path: path.to_owned(), text: text.to_owned() }),
             Err(diagnostic) => {
-                let text = spec::render(&[*diagnostic], "", &shown.to_string(), Stream::Stderr.color(Default::default()));
+                let text = spec::render(&[*diagnostic], &shown.to_string(), Stream::Stderr.color(ColorChoice::Auto));
                 talk!("{}", text.trim_end());
                 Err(Failure::said(Exit::BadFile))
             }
@@ -108,14 +108,14 @@ impl SweepFile {
     /// The file is wrong (exit code 3), or asks for what this release does not do.
     pub fn check(
         &self,
-        overrides: &pb::create_sweep_request::Overrides,
+        overrides: &Overrides,
         settings: &Settings,
     ) -> Result<pb::CreateSweepRequest, Failure> {
         let shown = self.path.display().to_string();
-        let parsed = spec::parse(&self.text, &shown, &overrides.into());
+        let parsed = spec::parse(&self.text, &shown, &(&overrides.to_pb()).into());
         if !parsed.diagnostics.is_empty() {
             let color = Stream::Stderr.color(settings.color.value);
-            talk!("{}", spec::render(&parsed.diagnostics, &self.text, &shown, color).trim_end());
+            talk!("{}", spec::render(&parsed.diagnostics, &shown, color).trim_end());
         }
         if parsed.definition.is_none() {
             return Err(Failure::said(Exit::BadFile));
@@ -125,10 +125,10 @@ impl SweepFile {
         Ok(pb::CreateSweepRequest {
             file: self.text.clone(),
             path: shown,
-            overrides: Some(overrides.clone()),
+            overrides: Some(overrides.to_pb()),
             origin_file: file.display().to_string(),
             origin_folder: folder.display().to_string(),
-            origin_hash: hash(&self.text, overrides),
+            origin_hash: hash(&self.text, &overrides.to_pb()),
             ..Default::default()
         })
     }

@@ -78,7 +78,7 @@ pub fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit,
     connect::runtime()?.block_on(async {
         let node = Node::join(settings).await?;
         let done = watch(&args, choice, &node, settings, out).await;
-        node.leave().await;
+        node.leave(false).await;
         done
     })
 }

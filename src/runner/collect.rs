@@ -14,6 +14,8 @@ use super::spec::Spec;
 use crate::spec::CollectStdout;
 
 const BACKLOG_BYTES: usize = 8 << 20;
+/// Looked at in one go: well below a millisecond's worth.
+const PIECE: usize = 8 << 10;
 
 /// Number of a stream: stdout, stderr.
 pub(crate) type StreamId = usize;
@@ -24,6 +26,8 @@ pub(crate) struct Collector {
     lines: Option<[Lines; 2]>,
     backlog: VecDeque<(StreamId, Vec<u8>)>,
     backlog_bytes: usize,
+    /// Bytes of the first waiting piece that were looked at.
+    looked_at: usize,
     unread: u64,
     files: Files,
     files_at: Instant,
@@ -54,6 +58,7 @@ impl Collector {
             lines,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
+            looked_at: 0,
             unread: 0,
             files,
             files_at: now,
@@ -95,12 +100,16 @@ impl Collector {
 
     /// Looks at the next piece of output.
     pub(crate) fn read_lines(&mut self) {
-        let (Some((stream, bytes)), Some(lines)) = (self.backlog.pop_front(), &mut self.lines) else {
-            return;
-        };
-        self.backlog_bytes -= bytes.len();
+        let (Some((stream, bytes)), Some(lines)) = (self.backlog.front(), &mut self.lines) else { return };
+        let piece = &bytes[self.looked_at..bytes.len().min(self.looked_at + PIECE)];
         let merge = &mut self.merge;
-        lines[stream].reader.feed(&bytes, &mut |reading| merge.add(reading));
+        lines[*stream].reader.feed(piece, &mut |reading| merge.add(reading));
+        self.looked_at += piece.len();
+        self.backlog_bytes -= piece.len();
+        if self.looked_at == bytes.len() {
+            self.backlog.pop_front();
+            self.looked_at = 0;
+        }
     }
 
     /// Readable when a file may have changed.

@@ -65,6 +65,7 @@ pub(crate) fn supervise(
         signals.take_stop(); // the hang-up that this may have caused
     }
     let mut recorder = Recorder::new(spool, spec.wanted.clone());
+    let log = Log::create(folder, spec.log_bytes);
     let (Launched { command, pipes, note }, collector) = match start(spec, folder, by_hand) {
         Ok(started) => started,
         Err(refused) => return never_started(refused, folder, &mut recorder),
@@ -73,7 +74,7 @@ pub(crate) fn supervise(
     failpoint::reach("before_started");
     recorder.spool().write(Record::Started(started(spec, command, note)), now);
     failpoint::reach("after_started");
-    let streams = Streams::new(pipes, Log::create(folder, spec.log_bytes), by_hand);
+    let streams = Streams::new(pipes, log, by_hand);
     let timeout = spec.timeout_ms.map(Duration::from_millis);
     let mut supervisor = Supervisor {
         spec,
@@ -83,7 +84,7 @@ pub(crate) fn supervise(
         main: Main::Runs(command),
         signalled: false,
         killed: false,
-        credit: Duration::ZERO,
+        debt: Duration::ZERO,
         signals,
         streams,
         collector,
@@ -145,8 +146,8 @@ struct Supervisor<'a> {
     main: Main,
     signalled: bool,
     killed: bool,
-    /// Time for looking at output while more of it is there: as much as was spent on passing it on.
-    credit: Duration,
+    /// Time spent on looking at output that is not yet made up for by time spent on passing it on.
+    debt: Duration,
     signals: Signals,
     streams: Streams,
     collector: Collector,
@@ -166,7 +167,7 @@ impl Supervisor<'_> {
         while !self.course.is_done() {
             let ready = self.wait();
             let now = Instant::now();
-            self.pass_on(&ready, now);
+            self.pass_on(&ready);
             self.collector.read_files(ready.files, now);
             for row in self.collector.rows(now) {
                 self.recorder.row(row, now);
@@ -227,16 +228,17 @@ impl Supervisor<'_> {
 
     /// Passes output on, and looks at some of what waits: freely while nothing comes, else for as long as the passing
     /// on took, so that parsing costs a flooding script at most half of the speed.
-    fn pass_on(&mut self, ready: &Ready, now: Instant) {
-        let floods = ready.streams.contains(&true);
+    fn pass_on(&mut self, ready: &Ready) {
+        let began = Instant::now();
         for stream in [0, 1].into_iter().filter(|stream| ready.streams[*stream]) {
             self.streams.pump(stream, &mut self.collector);
         }
         let passed = Instant::now();
-        self.credit = if floods { self.credit.saturating_add(passed - now) } else { Duration::MAX };
-        if self.collector.is_behind() && !self.credit.is_zero() {
+        let floods = ready.streams.contains(&true);
+        self.debt = if floods { self.debt.saturating_sub(passed - began) } else { Duration::ZERO };
+        if self.debt.is_zero() && self.collector.is_behind() {
             self.collector.read_lines();
-            self.credit = self.credit.min(Duration::from_millis(10)).saturating_sub(passed.elapsed());
+            self.debt = passed.elapsed();
         }
     }
 

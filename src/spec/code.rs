@@ -134,7 +134,10 @@ pub fn errors_page() -> String {
         if of_kind.is_empty() {
             continue;
         }
-        page.push_str(&format!("\n## SW{}: {title}\n\n| code | what | why | how to mend it | faults |\n|---|---|---|---|---|\n", kind + 1));
+        page.push_str(&format!(
+            "\n## SW{}: {title}\n\n| code | what | why | how to mend it | faults |\n|---|---|---|---|---|\n",
+            kind + 1
+        ));
         for code in of_kind {
             let (what, why, cure) = (code.title(), code.cause(), code.cure());
             page.push_str(&format!("| {code} | {what} | {why} | {cure} | {} |\n", code.faults()));

@@ -1,4 +1,4 @@
-//! Definition and assignment -> argv, as W&B's agent builds it: macros are whole elements, there is no shell.
+//! Command and assignment -> argv, as W&B's agent builds it: macros are whole elements, there is no shell.
 
 use crate::space::{Assignment, Value};
 use crate::spec::definition::Definition;
@@ -35,7 +35,9 @@ pub enum CommandError {
     #[error("the command is empty once its macros are replaced")]
     Empty,
     /// Linux would refuse it.
-    #[error("argument {index} is {size} bytes long, and Linux takes {MAX_ARGUMENT}; hand it over with ${{args_json_file}} or SWATH_PARAMS")]
+    #[error(
+        "argument {index} is {size} bytes long, and Linux takes {MAX_ARGUMENT}; hand it over with ${{args_json_file}} or SWATH_PARAMS"
+    )]
     ArgumentTooLong {
         /// Which, from 0.
         index: usize,
@@ -43,7 +45,9 @@ pub enum CommandError {
         size: usize,
     },
     /// Linux would refuse it.
-    #[error("the command is {size} bytes long, and Linux takes {MAX_ARGV}; hand it over with ${{args_json_file}} or SWATH_PARAMS")]
+    #[error(
+        "the command is {size} bytes long, and Linux takes {MAX_ARGV}; hand it over with ${{args_json_file}} or SWATH_PARAMS"
+    )]
     TooLong {
         /// Of all arguments.
         size: usize,

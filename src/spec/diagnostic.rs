@@ -144,12 +144,20 @@ impl<'a> Texts<'a> {
         let end = lines.get(line + 1).map_or(text.len(), |next| next - 1);
         let whole = text[begin..end].trim_end_matches('\r').trim_start_matches('\u{feff}');
         let before = text[begin..start.clamp(begin, end)].trim_start_matches('\u{feff}').chars().count();
-        let marked = text[start.min(end)..floor(text, at.end).clamp(start.min(end), end)].trim_end().chars().count();
+        let marked =
+            text[start.min(end)..floor(text, at.end).clamp(start.min(end), end)].trim_end().chars().count();
         let skipped = if before > EXCERPT * 3 / 5 { before - EXCERPT * 2 / 5 } else { 0 };
         let excerpt: String = whole.chars().skip(skipped).take(EXCERPT).collect();
         let offset = before - skipped;
         let room = excerpt.chars().count().saturating_sub(offset).max(1);
-        Place { option: option.clone(), line: line + 1, column: before + 1, excerpt, offset, width: marked.clamp(1, room) }
+        Place {
+            option: option.clone(),
+            line: line + 1,
+            column: before + 1,
+            excerpt,
+            offset,
+            width: marked.clamp(1, room),
+        }
     }
 }
 
@@ -169,15 +177,33 @@ impl<'a> Check<'a> {
         Check { texts, found: Vec::new() }
     }
 
-    pub(super) fn error(&mut self, code: Code, at: At, field: &str, message: impl Into<String>) -> Found<'_, 'a> {
+    pub(super) fn error(
+        &mut self,
+        code: Code,
+        at: At,
+        field: &str,
+        message: impl Into<String>,
+    ) -> Found<'_, 'a> {
         self.add(Severity::Error, code, at, field, message.into())
     }
 
-    pub(super) fn warning(&mut self, code: Code, at: At, field: &str, message: impl Into<String>) -> Found<'_, 'a> {
+    pub(super) fn warning(
+        &mut self,
+        code: Code,
+        at: At,
+        field: &str,
+        message: impl Into<String>,
+    ) -> Found<'_, 'a> {
         self.add(Severity::Warning, code, at, field, message.into())
     }
 
-    pub(super) fn note(&mut self, code: Code, at: At, field: &str, message: impl Into<String>) -> Found<'_, 'a> {
+    pub(super) fn note(
+        &mut self,
+        code: Code,
+        at: At,
+        field: &str,
+        message: impl Into<String>,
+    ) -> Found<'_, 'a> {
         self.add(Severity::Note, code, at, field, message.into())
     }
 
@@ -199,7 +225,8 @@ impl<'a> Check<'a> {
     fn add(&mut self, severity: Severity, code: Code, at: At, field: &str, message: String) -> Found<'_, 'a> {
         let place = Some(self.texts.place(at));
         let texts = self.texts;
-        let diagnostic = Diagnostic { severity, field: field.to_owned(), place, ..Diagnostic::whole(code, message) };
+        let diagnostic =
+            Diagnostic { severity, field: field.to_owned(), place, ..Diagnostic::whole(code, message) };
         self.found.push((Some(at), diagnostic));
         let (_, diagnostic) = self.found.last_mut().expect("one was pushed the line before");
         Found { texts, diagnostic }
@@ -240,7 +267,8 @@ pub(super) fn shortened(text: &str) -> String {
 
 /// A character as it may be shown: those that move the cursor or the writing direction are escaped.
 pub(super) fn shown(c: char) -> Vec<char> {
-    let hidden = c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
+    let hidden = c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
     if hidden { c.escape_unicode().collect() } else { vec![c] }
 }
 

@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn b46_durations_need_units() {
-        for bad in ["10", "1h30", "-5s", "1e9d", "", "s", "h1", "1m1h", "1s1s", "99999999d", "1.2.3s", "5 s"] {
+        for bad in ["10", "1h30", "-5s", "1e9d", "", "s", "h1", "1m1h", "1s1s", "99999999d", "1.2.3s", "5 s"]
+        {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert_eq!(parse("1h30m").unwrap(), Duration::from_secs(5_400));

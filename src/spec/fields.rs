@@ -21,7 +21,7 @@ impl<'n> Fields<'n> {
     /// The mapping that stands at `path`, or an error.
     pub(super) fn of(node: &'n Node, path: &'n str, check: &mut Check<'_>) -> Option<Self> {
         if node.entries().is_none() {
-            wrong(check, node, path, "a mapping");
+            wrong::<()>(check, node, path, "a mapping");
             return None;
         }
         Some(Fields { node, path })
@@ -56,7 +56,12 @@ impl<'n> Fields<'n> {
                 unknown(check, entry, &path, known);
             } else {
                 let key = shortened(&entry.key);
-                check.warning(Code::IgnoredKey, entry.key_at, &path, format!("unknown key '{key}' is ignored"));
+                check.warning(
+                    Code::IgnoredKey,
+                    entry.key_at,
+                    &path,
+                    format!("unknown key '{key}' is ignored"),
+                );
                 ignored.push(entry);
             }
         }
@@ -67,7 +72,12 @@ impl<'n> Fields<'n> {
         let node = self.get(key)?;
         match node.scalar() {
             Some(Value::Text(text)) if text.contains('\0') => {
-                check.error(Code::WrongKind, node.at, &self.path_of(key), format!("'{key}' holds a NUL character"));
+                check.error(
+                    Code::WrongKind,
+                    node.at,
+                    &self.path_of(key),
+                    format!("'{key}' holds a NUL character"),
+                );
                 None
             }
             Some(Value::Text(text)) => Some(text.clone()),
@@ -102,7 +112,13 @@ impl<'n> Fields<'n> {
     }
 
     /// A finite number that `allowed` takes; `range` says in words which.
-    pub(super) fn number(&self, key: &str, range: &str, allowed: fn(f64) -> bool, check: &mut Check<'_>) -> Option<f64> {
+    pub(super) fn number(
+        &self,
+        key: &str,
+        range: &str,
+        allowed: fn(f64) -> bool,
+        check: &mut Check<'_>,
+    ) -> Option<f64> {
         let node = self.get(key)?;
         let number = match node.scalar() {
             Some(Value::Int(_) | Value::Float(_) | Value::BigInt(_)) => node.scalar().and_then(Value::number),
@@ -134,8 +150,9 @@ impl<'n> Fields<'n> {
             return Some(*value);
         }
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let near = nearest(text, &names)
-            .or_else(|| names.iter().copied().find(|name| text.len() >= 3 && name.starts_with(&text.to_lowercase())));
+        let near = nearest(text, &names).or_else(|| {
+            names.iter().copied().find(|name| text.len() >= 3 && name.starts_with(&text.to_lowercase()))
+        });
         let message = format!("'{key}' is '{}': it must be {}", shortened(text), listed(words));
         let found = check.error(Code::NotAllowed, node.at, &self.path_of(key), message);
         if let Some(near) = near {
@@ -179,7 +196,9 @@ impl<'n> Fields<'n> {
         match bytes::parse(written) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
-                check.error(Code::BadBytes, node.at, &self.path_of(key), error.to_string()).help("write 8GiB or 500MB");
+                check
+                    .error(Code::BadBytes, node.at, &self.path_of(key), error.to_string())
+                    .help("write 8GiB or 500MB");
                 None
             }
         }
@@ -202,7 +221,9 @@ impl<'n> Fields<'n> {
         let mut texts = Vec::new();
         for item in self.list(key, check)? {
             match &item.kind {
-                Kind::Scalar { written, value } if !matches!(value, Value::Null) => texts.push(written.clone()),
+                Kind::Scalar { written, value } if !matches!(value, Value::Null) => {
+                    texts.push(written.clone())
+                }
                 _ => return wrong(check, item, &self.path_of(key), "text"),
             }
         }
@@ -243,7 +264,12 @@ pub(super) fn shown(node: &Node) -> String {
 /// Reports a value of the wrong kind.
 pub(super) fn wrong<T>(check: &mut Check<'_>, node: &Node, path: &str, wanted: &str) -> Option<T> {
     let name = path.rsplit('.').next().unwrap_or(path);
-    check.error(Code::WrongKind, node.at, path, format!("'{}' is {}: it must be {wanted}", shortened(name), shown(node)));
+    check.error(
+        Code::WrongKind,
+        node.at,
+        path,
+        format!("'{}' is {}: it must be {wanted}", shortened(name), shown(node)),
+    );
     None
 }
 

@@ -196,6 +196,9 @@ mod tests {
         for (text, repr) in cases {
             assert_eq!(python_repr(&Value::List(vec![Value::Text(text.into())])), format!("[{repr}]"));
         }
-        assert_eq!(python_json(&Value::Text("é中😀\u{7f}\"\u{1}".into())), r#""\u00e9\u4e2d\ud83d\ude00\u007f\"\u0001""#);
+        assert_eq!(
+            python_json(&Value::Text("é中😀\u{7f}\"\u{1}".into())),
+            r#""\u00e9\u4e2d\ud83d\ude00\u007f\"\u0001""#
+        );
     }
 }

@@ -18,8 +18,12 @@ pub(super) enum Oddity {
 pub(super) fn resolve(text: &str) -> (Value, Option<Oddity>) {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return (Value::Null, None),
-        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return (Value::Bool(true), None),
-        "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => return (Value::Bool(false), None),
+        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            return (Value::Bool(true), None);
+        }
+        "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            return (Value::Bool(false), None);
+        }
         _ => {}
     }
     if let Some((value, oddity)) = integer(text) {
@@ -50,14 +54,18 @@ pub(super) fn integer(text: &str) -> Option<(Value, Option<Oddity>)> {
     if body.len() > 1 && body.starts_with('0') && body.chars().all(|c| matches!(c, '0'..='7' | '_')) {
         let value = in_radix(negative, &digits, 8)?;
         let oddity = (digits.trim_start_matches('0').len() > 1).then_some(Oddity::Octal);
-        return Some((value, oddity.or((!digits.trim_start_matches('0').is_empty()).then_some(Oddity::Octal))));
+        return Some((
+            value,
+            oddity.or((!digits.trim_start_matches('0').is_empty()).then_some(Oddity::Octal)),
+        ));
     }
     let plain = starts_with_digit && body.chars().all(|c| c.is_ascii_digit() || c == '_');
     if plain && (body == "0" || !body.starts_with('0')) {
         return Some((decimal(negative, &digits), None));
     }
     if let Some(parts) = base60(body).filter(|_| !body.starts_with('0')) {
-        let total = parts.iter().try_fold(0_i64, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?))?;
+        let total =
+            parts.iter().try_fold(0_i64, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?))?;
         return Some((Value::Int(if negative { -total } else { total }), Some(Oddity::Base60)));
     }
     exponent_integer(negative, body).map(|value| (value, None))
@@ -118,11 +126,14 @@ fn digits_only(text: &str) -> bool {
 fn base60(body: &str) -> Option<Vec<String>> {
     let mut parts = body.split(':');
     let first = parts.next()?;
-    if !first.starts_with(|c: char| c.is_ascii_digit()) || !first.chars().all(|c| c.is_ascii_digit() || c == '_') {
+    if !first.starts_with(|c: char| c.is_ascii_digit())
+        || !first.chars().all(|c| c.is_ascii_digit() || c == '_')
+    {
         return None;
     }
     let rest: Vec<&str> = parts.collect();
-    let sixty = |part: &&str| digits_only(part) && part.len() <= 2 && part.parse::<u8>().is_ok_and(|n| n < 60);
+    let sixty =
+        |part: &&str| digits_only(part) && part.len() <= 2 && part.parse::<u8>().is_ok_and(|n| n < 60);
     if rest.is_empty() || !rest.iter().all(sixty) {
         return None;
     }

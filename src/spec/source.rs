@@ -95,12 +95,14 @@ impl Node {
 }
 
 fn extent<'n>(children: impl Iterator<Item = &'n Rc<Node>>) -> (u64, usize) {
-    children.fold((1, 1), |(size, depth), child| (size.saturating_add(child.size), depth.max(child.depth + 1)))
+    children
+        .fold((1, 1), |(size, depth), child| (size.saturating_add(child.size), depth.max(child.depth + 1)))
 }
 
 /// Bytes -> text: UTF-8 without NUL, a byte order mark taken off.
 pub fn decode(bytes: &[u8]) -> Result<&str, Box<Diagnostic>> {
-    let refuse = |code, message: String, help: &str| Err(Box::new(Diagnostic::whole(code, message).with_help(help)));
+    let refuse =
+        |code, message: String, help: &str| Err(Box::new(Diagnostic::whole(code, message).with_help(help)));
     if bytes.len() > MAX_BYTES {
         let help = "a sweep file names large data by a path";
         return refuse(Code::TooLarge, format!("file larger than 1 MiB ({} bytes)", bytes.len()), help);
@@ -112,7 +114,11 @@ pub fn decode(bytes: &[u8]) -> Result<&str, Box<Diagnostic>> {
         Ok(text) => text,
         Err(error) => {
             let at = error.valid_up_to();
-            return refuse(Code::NotText, format!("not UTF-8: byte 0x{:02x} at byte {at}", bytes[at]), "save the file as UTF-8");
+            return refuse(
+                Code::NotText,
+                format!("not UTF-8: byte 0x{:02x} at byte {at}", bytes[at]),
+                "save the file as UTF-8",
+            );
         }
     };
     if let Some(at) = text.find('\0') {
@@ -127,12 +133,19 @@ pub(super) fn load(text: &str, number: usize, check: &mut Check<'_>) -> Option<R
     options.set_emit_comments(false);
     options.flow_nesting_limit = 2 * MAX_DEPTH;
     options.block_nesting_limit = 2 * MAX_DEPTH;
-    let mut loader = Loader { text, number, open: Vec::new(), anchors: HashMap::new(), root: None, documents: 0 };
+    let mut loader =
+        Loader { text, number, open: Vec::new(), anchors: HashMap::new(), root: None, documents: 0 };
     for event in Parser::new_from_str_with_options(text, options) {
         let more = match event {
             Ok((event, span)) => loader.take(event, span, check),
             Err(error) => {
-                loader.refuse_syntax(error.marker().byte_offset(), error.marker().line(), error.marker().col(), error.info(), check);
+                loader.refuse_syntax(
+                    error.marker().byte_offset(),
+                    error.marker().line(),
+                    error.marker().col(),
+                    error.info(),
+                    check,
+                );
                 false
             }
         };
@@ -170,7 +183,9 @@ impl Loader<'_> {
             Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    check.error(Code::SeveralDocuments, at, "", "more than one YAML document").help("one file holds one sweep");
+                    check
+                        .error(Code::SeveralDocuments, at, "", "more than one YAML document")
+                        .help("one file holds one sweep");
                     return false;
                 }
                 true
@@ -230,7 +245,12 @@ impl Loader<'_> {
     /// Puts a finished node where it belongs.
     fn place(&mut self, node: Rc<Node>, anchor: usize, plain: bool, check: &mut Check<'_>) -> bool {
         if node.size > MAX_NODES {
-            check.error(Code::TooLarge, node.at, "", format!("more than {MAX_NODES} nodes, aliases expanded"));
+            check.error(
+                Code::TooLarge,
+                node.at,
+                "",
+                format!("more than {MAX_NODES} nodes, aliases expanded"),
+            );
             return false;
         }
         if self.open.len() + node.depth > MAX_DEPTH {
@@ -264,7 +284,16 @@ impl Loader<'_> {
             if let Some(&first) = seen.get(written) {
                 let name = crate::spec::diagnostic::shortened(written);
                 check
-                    .error(Code::DuplicateKey, key.at, written, format!("key '{name}' is there twice: lines {} and {}", self.line(first), self.line(key.at)))
+                    .error(
+                        Code::DuplicateKey,
+                        key.at,
+                        written,
+                        format!(
+                            "key '{name}' is there twice: lines {} and {}",
+                            self.line(first),
+                            self.line(key.at)
+                        ),
+                    )
                     .label("the second")
                     .also(first, "the first")
                     .help("delete or rename one of them");
@@ -285,7 +314,8 @@ impl Loader<'_> {
 
     fn refuse_key(&self, key: &Node, check: &mut Check<'_>) {
         let template = self.text.get(key.at.start..).is_some_and(|text| text.starts_with('{'));
-        let found = check.error(Code::BadKey, key.at, "", "a key must be plain text, not a list or a mapping");
+        let found =
+            check.error(Code::BadKey, key.at, "", "a key must be plain text, not a list or a mapping");
         if template {
             found.help("a template such as {{ x }} must be rendered first; quote it if it is text");
         }
@@ -293,7 +323,12 @@ impl Loader<'_> {
 
     fn refuse_tag(&self, tag: &str, at: At, check: &mut Check<'_>) {
         check
-            .error(Code::UnknownTag, at, "", format!("unknown YAML tag '{}'", crate::spec::diagnostic::shortened(tag)))
+            .error(
+                Code::UnknownTag,
+                at,
+                "",
+                format!("unknown YAML tag '{}'", crate::spec::diagnostic::shortened(tag)),
+            )
             .help("known are !!str, !!int, !!float, !!bool, !!null, !!seq and !!map");
     }
 
@@ -309,7 +344,13 @@ impl Loader<'_> {
                     Oddity::Base60 => "to base 60",
                 };
                 let read = value.number().unwrap_or(f64::NAN);
-                check.note(Code::OldNumber, at, "", format!("'{text}' is read as {read}: {how}, as YAML 1.1 has it"))
+                check
+                    .note(
+                        Code::OldNumber,
+                        at,
+                        "",
+                        format!("'{text}' is read as {read}: {how}, as YAML 1.1 has it"),
+                    )
                     .help("quote it if it is text");
             }
             return value;
@@ -330,12 +371,24 @@ impl Loader<'_> {
             }
         };
         tagged.unwrap_or_else(|| {
-            check.error(Code::WrongKind, at, "", format!("'{}' is not what its tag says", crate::spec::diagnostic::shortened(text)));
+            check.error(
+                Code::WrongKind,
+                at,
+                "",
+                format!("'{}' is not what its tag says", crate::spec::diagnostic::shortened(text)),
+            );
             Value::Null
         })
     }
 
-    fn refuse_syntax(&self, offset: Option<usize>, line: usize, col: usize, info: String, check: &mut Check<'_>) {
+    fn refuse_syntax(
+        &self,
+        offset: Option<usize>,
+        line: usize,
+        col: usize,
+        info: String,
+        check: &mut Check<'_>,
+    ) {
         let begin = self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
         let start = offset.unwrap_or(begin + col);
         let at = At { text: self.number, start, end: start + 1 };

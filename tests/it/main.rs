@@ -3,6 +3,7 @@
 mod agent;
 mod fake_nvml;
 mod rooms;
+mod run;
 mod runner;
 mod support;
 mod wandb_script;

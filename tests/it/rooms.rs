@@ -91,7 +91,8 @@ fn named_rooms(code: &str) -> BTreeSet<String> {
             out.extend(inner.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()));
             continue;
         }
-        let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        let word =
+            |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
         let first = word(rest);
         let second = rest[first.len()..].strip_prefix("::").map(word).unwrap_or_default();
         out.insert(if second.is_empty() { first } else { format!("{first}::{second}") });
@@ -134,7 +135,9 @@ fn pure_rooms_touch_nothing() {
             continue;
         }
         let code = production(&text);
-        wrong.extend(FORBIDDEN.iter().filter(|word| code.contains(**word)).map(|word| format!("{shown}: {word}")));
+        wrong.extend(
+            FORBIDDEN.iter().filter(|word| code.contains(**word)).map(|word| format!("{shown}: {word}")),
+        );
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
@@ -142,7 +145,18 @@ fn pure_rooms_touch_nothing() {
 #[test]
 fn every_file_says_what_it_is_and_leaves_nothing_undone() {
     let mut wrong = Vec::new();
-    let marks = ["TO", "FIX", "XX"].map(|mark| format!("{mark}{}", if mark == "TO" { "DO" } else if mark == "FIX" { "ME" } else { "X" }));
+    let marks = ["TO", "FIX", "XX"].map(|mark| {
+        format!(
+            "{mark}{}",
+            if mark == "TO" {
+                "DO"
+            } else if mark == "FIX" {
+                "ME"
+            } else {
+                "X"
+            }
+        )
+    });
     for (path, text) in sources() {
         let (_, shown) = room(&path);
         if !text.starts_with("//! ") {
@@ -157,7 +171,9 @@ fn every_file_says_what_it_is_and_leaves_nothing_undone() {
 #[test]
 fn the_check_itself_sees_a_wrong_arrow() {
     assert_eq!(
-        named_rooms("use crate::store::Store; use crate::{cli, api}; crate::pb::Sweep").into_iter().collect::<Vec<_>>(),
+        named_rooms("use crate::store::Store; use crate::{cli, api}; crate::pb::Sweep")
+            .into_iter()
+            .collect::<Vec<_>>(),
         ["api", "cli", "pb::Sweep", "store::Store"]
     );
     assert_eq!(production("use x;\n// crate::store\n#[cfg(test)]\nmod tests { crate::store }"), "use x;");

@@ -26,7 +26,7 @@ pub struct Args {
 
 pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Failure> {
     let file = SweepFile::read(&args.file)?;
-    let checked = file.check(&args.overrides.to_pb(), session.settings)?;
+    let checked = file.check(&args.overrides, session.settings)?;
     let request = pb::CreateSweepRequest {
         request_id: args.request_id.unwrap_or_else(request_id),
         project: session.settings.project.value.clone(),

@@ -201,7 +201,7 @@ fn flat(assignment: Option<&pb::Assignment>) -> Vec<(String, String)> {
         }
     }
     let mut out = Vec::new();
-    if let Some(assignment) = assignment.and_then(|a| Assignment::try_from(a.clone()).ok()) {
+    if let Some(assignment) = assignment.and_then(|a| Assignment::try_from(a).ok()) {
         for (name, value) in &assignment.0 {
             walk(name, value, &mut out);
         }
@@ -227,7 +227,7 @@ async fn best(sweep: String, form: Form, session: &mut Session<'_>) -> Result<()
     let trial = session.client.trials().get(request).await?.into_inner();
     let params = trial.params.clone().unwrap_or_default();
     let assignment =
-        Assignment::try_from(params).map_err(|error| Failure::new(Exit::Failed, "SW5002", error.to_string()))?;
+        Assignment::try_from(&params).map_err(|error| Failure::new(Exit::Failed, "SW5002", error.to_string()))?;
     match form {
         Form::Args => {
             let arguments: Vec<String> = assignment

@@ -29,6 +29,13 @@ pub enum Command {
     Delete(delete::Args),
 }
 
+impl Command {
+    /// Whether it changes anything.
+    pub fn changes(&self) -> bool {
+        !matches!(self, Command::List(_) | Command::Show(_) | Command::Export(_))
+    }
+}
+
 /// Carries it out.
 ///
 /// # Errors

@@ -23,6 +23,13 @@ pub enum Command {
     Annotate(annotate::Args),
 }
 
+impl Command {
+    /// Whether it changes anything.
+    pub fn changes(&self) -> bool {
+        !matches!(self, Command::List(_) | Command::Show(_) | Command::Logs(_))
+    }
+}
+
 /// Carries it out.
 ///
 /// # Errors

@@ -1,0 +1,8 @@
+//! stub
+use std::io::Write;
+use crate::cli::{exit::Exit, failure::Failure, settings::Settings, sweep_file::SweepFile};
+/// x
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+pub fn run(_: &Args, _: &Settings, _: &mut dyn Write) -> Result<Exit, Failure> { Ok(Exit::Done) }
+pub fn dry_run(_: &SweepFile, _: &crate::cli::sweep_file::Overrides, _: &Settings, _: &mut dyn Write) -> Result<Exit, Failure> { Ok(Exit::Done) }

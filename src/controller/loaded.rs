@@ -1,0 +1,376 @@
+//! A sweep in memory: its state, and what the shell keeps beside it. All of it follows from the store and the runs.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::controller::{row, words};
+use crate::pb;
+use crate::spec::Gpus;
+use crate::store::Digest;
+use crate::sweep::{Body, EndWhy, Event, Fence, PauseWhy, Pos, Report, State, SweepPhase, Trial};
+
+/// Points of a curve that a live view is given.
+const POINTS: usize = 200;
+/// Points of a sweep's trend.
+const TREND: usize = 40;
+/// Durations kept for the remaining time.
+const DURATIONS: usize = 200;
+
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) state: State,
+    pub(super) project: String,
+    pub(super) owner: String,
+    /// The command's environment, by name.
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) notes: String,
+    /// What is known of the live runs.
+    pub(super) runs: BTreeMap<Trial, LiveRun>,
+    /// Trials as people see them: those that are not final, and those of the batch.
+    pub(super) rows: BTreeMap<Trial, pb::Trial>,
+    pub(super) tally: Tally,
+}
+
+/// What the shell keeps of a live run.
+#[derive(Debug, Default)]
+pub(super) struct LiveRun {
+    /// The position of its `RunAssigned`: the key of its reports.
+    pub(super) assigned: Pos,
+    /// Names that its reports' numbers count; none: they were said to a process before this one.
+    pub(super) names: Option<Vec<String>>,
+    /// Of the last `Names` taken in.
+    pub(super) names_seq: u64,
+    pub(super) digest: Digest,
+    /// Since when it has run, for `budget.gpu_hours`.
+    pub(super) started: Option<Instant>,
+    pub(super) gpus: u32,
+    /// Last value of each metric, by the sweep's number.
+    pub(super) last: BTreeMap<u32, f64>,
+    pub(super) last_step: Option<i64>,
+    pub(super) curve: Thinned,
+}
+
+/// A list that stays short: once it is twice as long as wanted, every other element goes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Thinned {
+    points: Vec<pb::trial::Point>,
+    every: u64,
+    seen: u64,
+}
+
+/// What a sweep's row adds up over its trials.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Tally {
+    pub(super) trend: Vec<f64>,
+    pub(super) since_gain: u32,
+    pub(super) run_seconds: VecDeque<f64>,
+    pub(super) infeasible: u32,
+    /// Time in state running while a controller was up, before `running_since`.
+    pub(super) wall: Duration,
+    pub(super) running_since: Option<Instant>,
+    pub(super) ended: Option<prost_types::Timestamp>,
+    /// The last lines of the last run that failed.
+    pub(super) failed_tail: String,
+}
+
+impl Thinned {
+    pub(super) fn push(&mut self, step: Option<i64>, value: f64, wanted: usize) {
+        self.every = self.every.max(1);
+        if self.seen.is_multiple_of(self.every) {
+            self.points.push(pb::trial::Point { step, value });
+        }
+        self.seen += 1;
+        if self.points.len() >= 2 * wanted {
+            let mut keep = false;
+            self.points.retain(|_| std::mem::replace(&mut keep, !keep) == keep);
+            self.every *= 2;
+        }
+    }
+
+    pub(super) fn points(&self) -> Vec<pb::trial::Point> {
+        self.points.clone()
+    }
+}
+
+impl LiveRun {
+    pub(super) fn assigned(fence: Fence, gpus: u32) -> Self {
+        LiveRun { assigned: assigned_at(fence), names: Some(Vec::new()), gpus, ..LiveRun::default() }
+    }
+
+    /// Takes in a report that the state took in.
+    pub(super) fn report(&mut self, report: &Report, objective: Option<u32>) {
+        self.digest.add(self.assigned, report);
+        self.last.extend(report.values.iter().copied());
+        self.last_step = report.step.or(self.last_step);
+        let value = objective.and_then(|id| report.values.iter().find(|(of, _)| *of == id));
+        if let Some((_, value)) = value {
+            self.curve.push(report.step, *value, POINTS);
+        }
+    }
+}
+
+/// The position of the `RunAssigned` that made a fence.
+pub(super) fn assigned_at(fence: Fence) -> Pos {
+    Pos(fence.0 & ((1 << 40) - 1))
+}
+
+impl Tally {
+    /// Time in state running until `now`.
+    pub(super) fn wall(&self, now: Instant) -> Duration {
+        self.wall + self.running_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    fn phase(&mut self, phase: &SweepPhase, now: Instant) {
+        let runs = matches!(phase, SweepPhase::Running | SweepPhase::Ending(_));
+        match (runs, self.running_since) {
+            (true, None) => self.running_since = Some(now),
+            (false, Some(_)) => {
+                self.wall = self.wall(now);
+                self.running_since = None;
+            }
+            (true, Some(_)) | (false, None) => {}
+        }
+    }
+
+    fn improve(&mut self, best: Option<f64>) {
+        let Some(best) = best else { return };
+        let gained = self.trend.last() != Some(&best);
+        self.since_gain = if gained { 0 } else { self.since_gain + 1 };
+        self.trend.push(best);
+        if self.trend.len() >= 2 * TREND {
+            let last = self.trend.len() - 1;
+            let mut k = 0;
+            self.trend.retain(|_| {
+                k += 1;
+                (k - 1) % 2 == last % 2
+            });
+        }
+    }
+}
+
+impl Loaded {
+    pub(super) fn new(state: State, project: String, owner: String, now: Instant) -> Self {
+        let mut tally = Tally::default();
+        tally.phase(state.phase(), now);
+        Loaded {
+            state,
+            project,
+            owner,
+            env: BTreeMap::new(),
+            notes: String::new(),
+            runs: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            tally,
+        }
+    }
+
+    /// The metric whose curve is shown.
+    pub(super) fn objective(&self) -> Option<u32> {
+        let name = &self.state.definition().objectives.first()?.name;
+        let at = self.state.metrics().iter().position(|known| known == name)?;
+        u32::try_from(at).ok()
+    }
+
+    /// What an event that the state took in means for the rest; `infeasible`: whether the trial's row was so before.
+    pub(super) fn follow(&mut self, event: &Event, now: Instant) {
+        self.tally.phase(self.state.phase(), now);
+        match &event.body {
+            Body::RunAssigned { run, fence, placements } => {
+                let gpus = placements.iter().map(|placement| placement.devices.len()).sum::<usize>();
+                let live = LiveRun::assigned(*fence, u32::try_from(gpus).unwrap_or(u32::MAX));
+                self.runs.insert(run.trial, live);
+            }
+            Body::RunStarted { run, .. } => {
+                if let Some(live) = self.runs.get_mut(&run.trial) {
+                    live.started = Some(now);
+                }
+            }
+            Body::RunEnded { run, ended, marks, .. } => {
+                self.runs.remove(&run.trial);
+                self.tally.run_seconds.push_back(ended.wall_ms as f64 / 1000.0);
+                if self.tally.run_seconds.len() > DURATIONS {
+                    self.tally.run_seconds.pop_front();
+                }
+                if marks.is_some() {
+                    let best = self.state.best().and_then(|best| self.state.trial_view(best)?.value);
+                    self.tally.improve(best.map(|mark| mark.value));
+                }
+            }
+            Body::SweepEnded { .. } => self.tally.ended = Some(pb::timestamp(event.at)),
+            Body::SweepResumed { .. } => self.tally.ended = None,
+            _ => {}
+        }
+    }
+
+    /// GPU hours of the runs that are over and of those that live.
+    pub(super) fn gpu_hours(&self, now: Instant) -> f64 {
+        let live = |run: &LiveRun| {
+            let since = run.started.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+            since.as_secs_f64() * f64::from(run.gpus)
+        };
+        let live: f64 = self.runs.values().map(live).sum();
+        (self.state.usage().gpu_ms as f64 / 1000.0 + live) / 3600.0
+    }
+
+    /// GPUs that runs burn now.
+    pub(super) fn burning(&self) -> u32 {
+        self.runs.values().filter(|run| run.started.is_some()).map(|run| run.gpus).sum()
+    }
+
+    /// The row of a live trial with what its run last said.
+    pub(super) fn live_row(&self, trial: Trial) -> Option<pb::Trial> {
+        let mut row = self.rows.get(&trial)?.clone();
+        let run = self.runs.get(&trial)?;
+        let names = self.state.metrics();
+        let name = |id: &u32| names.get(*id as usize).cloned();
+        row.last = run.last.iter().filter_map(|(id, value)| Some((name(id)?, *value))).collect();
+        row.last_step = run.last_step;
+        row.curve = run.curve.points();
+        if let Some(view) = self.state.trial_view(trial) {
+            row.objectives = row::objectives(&self.state, view.value);
+        }
+        if let (Some(shown), Some(live)) = (row.runs.last_mut(), self.state.live_run(trial)) {
+            shown.reports = live.reports;
+        }
+        Some(row)
+    }
+
+    /// The sweep as lists show it.
+    pub(super) fn message(&self, now: Instant, home_alive: bool) -> pb::Sweep {
+        let (state, summary) = (&self.state, self.state.summary());
+        let definition = state.definition();
+        let origin = state.origin();
+        let counts = summary.counts;
+        pb::Sweep {
+            sweep: state.id().to_string(),
+            name: summary.name,
+            project: self.project.clone(),
+            state: shown(state.phase()).into(),
+            reason: words::of_sweep(state.phase()),
+            method: method(definition.method).to_owned(),
+            objectives: row::objectives(state, summary.best_value),
+            constraints: definition
+                .constraints
+                .iter()
+                .map(|limit| pb::Constraint {
+                    metric: limit.metric.clone(),
+                    max: limit.max,
+                    min: limit.min,
+                    value: None,
+                })
+                .collect(),
+            seed: state.seed().to_string(),
+            trials: self.planned().map(|n| n.to_string()),
+            counts: Some(pb::Counts {
+                queued: counts.queued,
+                running: counts.running,
+                succeeded: counts.succeeded,
+                stopped: counts.stopped,
+                failed: counts.failed,
+                infeasible: self.tally.infeasible,
+            }),
+            trend: self.tally.trend.clone(),
+            since_gain: self.tally.since_gain,
+            gpu_hours: self.gpu_hours(now),
+            gpu_hours_budget: definition.gpu_hours,
+            wall: Some(pb::duration(self.tally.wall(now))),
+            wall_budget: definition.wall.map(pb::duration),
+            parallel: definition.parallel,
+            owner: self.owner.clone(),
+            tags: summary.tags,
+            notes: self.notes.clone(),
+            created: Some(pb::timestamp(summary.created)),
+            ended: self.tally.ended,
+            etag: summary.version.to_string(),
+            hidden: summary.hidden,
+            home: summary.home.unwrap_or_default(),
+            home_alive,
+            file: origin.map(|origin| origin.file.clone()).unwrap_or_default(),
+            folder: origin.map(|origin| origin.folder.clone()).unwrap_or_default(),
+            origin_hash: origin.map(|origin| origin.hash.clone()).unwrap_or_default(),
+            pos: summary.pos.0,
+            verdict: self.verdict(),
+            ..Default::default()
+        }
+    }
+
+    /// The trials that limits and space allow; none: no end.
+    fn planned(&self) -> Option<u128> {
+        let definition = self.state.definition();
+        let cap = definition.run_cap.map(u128::from);
+        let space = match definition.method {
+            crate::spec::Method::Grid => definition.space.grid().ok().and_then(|grid| match grid.len() {
+                crate::space::Count::Exactly(n) => Some(n),
+                crate::space::Count::TooMany => None,
+            }),
+            _ => None,
+        };
+        [cap, space].into_iter().flatten().min()
+    }
+
+    /// The exit code of `swath run` for how the sweep stands: ended, or paused by itself or by somebody.
+    fn verdict(&self) -> Option<u32> {
+        let state = &self.state;
+        let won = match state.definition().objectives.is_empty() {
+            true => state.counts().succeeded > 0,
+            false => state.best().is_some(),
+        };
+        match state.phase() {
+            SweepPhase::Running | SweepPhase::Ending(_) => None,
+            SweepPhase::Paused { why: PauseWhy::Person, .. } | SweepPhase::Ended(EndWhy::Person) => Some(11),
+            SweepPhase::Paused { .. } => Some(10),
+            SweepPhase::Ended(_) if won => Some(0),
+            SweepPhase::Ended(_) => Some(10),
+        }
+    }
+
+    /// Sentences about what is odd, the answer first.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if let Some((trials, _)) = self.state.failed_early().filter(|(trials, _)| trials.len() >= 3) {
+            let names: Vec<String> = trials.iter().map(ToString::to_string).collect();
+            remarks.push(format!("trials {} failed in the same way", names.join(", ")));
+            remarks.extend(self.tally.failed_tail.lines().map(str::to_owned));
+        }
+        if let Some(Gpus::Whole(gpus)) = self.state.definition().resources.gpus.filter(|g| *g != Gpus::Whole(0)) {
+            remarks.push(format!("each run wants {gpus} whole GPUs"));
+        }
+        remarks
+    }
+}
+
+fn shown(phase: &SweepPhase) -> pb::sweep::State {
+    match phase {
+        SweepPhase::Running | SweepPhase::Ending(_) => pb::sweep::State::Running,
+        SweepPhase::Paused { .. } => pb::sweep::State::Paused,
+        SweepPhase::Ended(EndWhy::Person) => pb::sweep::State::Stopped,
+        SweepPhase::Ended(_) => pb::sweep::State::Finished,
+    }
+}
+
+fn method(method: crate::spec::Method) -> &'static str {
+    use crate::spec::Method;
+    match method {
+        Method::Random => "random",
+        Method::Grid => "grid",
+        Method::Bayes => "bayes",
+        Method::Tpe => "tpe",
+        Method::Cmaes => "cmaes",
+        Method::Sobol => "sobol",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thinned_curve_keeps_its_first_point_and_an_even_grid() {
+        let mut curve = Thinned::default();
+        (0..10_000).for_each(|k| curve.push(Some(k), k as f64, POINTS));
+        let steps: Vec<i64> = curve.points().iter().filter_map(|point| point.step).collect();
+        assert!(steps.len() >= POINTS && steps.len() < 2 * POINTS, "{}", steps.len());
+        let gaps: std::collections::BTreeSet<i64> = steps.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!((steps[0], gaps.len()), (0, 1));
+    }
+}

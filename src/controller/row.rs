@@ -1,0 +1,180 @@
+//! A trial as people see it: made from its events, one after the other, and kept beside them as a row of the store.
+//! Derived: the log alone can make it again.
+
+use std::time::Duration;
+
+use crate::controller::words;
+use crate::pb;
+use crate::space::stream;
+use crate::sweep::{Body, Ended, Event, Mark, Phase, Shown, State, Trial, TrialView};
+
+/// What an event needs beside itself to be shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beside<'a> {
+    /// The name of who did it.
+    pub(super) author: &'a str,
+    /// The text that the event refers to.
+    pub(super) text: &'a str,
+}
+
+/// The trial that an event is about; none: the sweep itself.
+pub(super) fn about(body: &Body) -> Option<Trial> {
+    match body {
+        Body::TrialProposed { trial, .. }
+        | Body::TrialRetried { trial, .. }
+        | Body::TrialWithdrawn { trial, .. }
+        | Body::Excluded { trial }
+        | Body::Included { trial } => Some(*trial),
+        Body::RunAssigned { run, .. }
+        | Body::RunStarted { run, .. }
+        | Body::StopDecided { run, .. }
+        | Body::RunEnded { run, .. } => Some(run.trial),
+        Body::Annotated { trial, .. } | Body::Tagged { trial, .. } => *trial,
+        Body::SweepCreated { .. }
+        | Body::SweepChanged { .. }
+        | Body::SweepPaused { .. }
+        | Body::SweepResumed { .. }
+        | Body::SweepEnding { .. }
+        | Body::SweepEnded { .. }
+        | Body::SweepHidden {}
+        | Body::SweepRestored {}
+        | Body::MetricNamed { .. }
+        | Body::BudgetReached { .. } => None,
+    }
+}
+
+/// A trial's row before its first event.
+pub(super) fn fresh(state: &State, trial: Trial) -> pb::Trial {
+    pb::Trial { sweep: state.id().to_string(), trial: trial.0, seed: seed(state, trial), ..Default::default() }
+}
+
+/// `SWATH_SEED`: the same for all attempts of a trial.
+pub(super) fn seed(state: &State, trial: Trial) -> u32 {
+    use rand::Rng;
+    stream(state.seed(), "trial", u64::from(trial.0)).next_u32() >> 1
+}
+
+/// Takes an event of the trial in; `state` has taken it in already.
+pub(super) fn take(row: &mut pb::Trial, event: &Event, state: &State, beside: Beside<'_>) {
+    let mut last_end = None;
+    let mut moves = true;
+    match &event.body {
+        Body::TrialProposed { assignment, source, .. } => {
+            row.params = Some(assignment.into());
+            row.source = words::of_source(*source);
+            row.proposed = Some(pb::timestamp(event.at));
+        }
+        Body::RunAssigned { run, fence, placements } => row.runs.push(pb::Run {
+            attempt: run.attempt,
+            state: pb::run::State::Assigned.into(),
+            placements: placements.iter().map(Into::into).collect(),
+            fence: fence.0,
+            ..Default::default()
+        }),
+        Body::RunStarted { started, .. } => {
+            row.command.clone_from(&started.argv);
+            row.environment = started.facts.iter().cloned().collect();
+            if let Some(run) = row.runs.last_mut() {
+                run.start = Some(pb::timestamp(started.at));
+                run.notes.clone_from(&started.notes);
+            }
+        }
+        Body::StopDecided { why, evidence, .. } => {
+            if let Some(run) = row.runs.last_mut() {
+                run.stop = words::of_stop(*why, evidence.as_ref());
+            }
+        }
+        Body::RunEnded { ended, .. } => {
+            beside.text.clone_into(&mut row.tail);
+            if let Some(run) = row.runs.last_mut() {
+                end(run, ended);
+            }
+            last_end = Some(ended.as_ref());
+        }
+        Body::Annotated { step, .. } => row.annotations.push(pb::Annotation {
+            author: beside.author.to_owned(),
+            time: Some(pb::timestamp(event.at)),
+            step: *step,
+            text: beside.text.to_owned(),
+        }),
+        Body::TrialRetried { .. } | Body::TrialWithdrawn { .. } => {}
+        _ => moves = false,
+    }
+    moves &= !matches!(event.body, Body::Annotated { .. });
+    row.pos = event.pos.0;
+    if let Some(view) = state.trial_view(Trial(row.trial)) {
+        refresh(row, &view, state);
+        if moves {
+            let stop = row.runs.last().map(|run| run.stop.clone()).unwrap_or_default();
+            row.reason = words::of_trial(&view, state.definition(), &stop, last_end);
+        }
+    }
+}
+
+fn end(run: &mut pb::Run, ended: &Ended) {
+    run.state = pb::run::State::Ended.into();
+    run.duration = Some(pb::duration(Duration::from_millis(ended.wall_ms)));
+    run.exit = Some(pb::exit(ended));
+    run.cpu_seconds = ended.cpu_ms as f64 / 1000.0;
+    run.peak_memory_bytes = ended.peak_memory;
+    run.gpu_hours = ended.wall_ms as f64 * f64::from(ended.gpus) / 3_600_000.0;
+    run.reports = ended.reports;
+    run.notes.extend(ended.notes.iter().cloned());
+}
+
+/// What follows from the state.
+fn refresh(row: &mut pb::Trial, view: &TrialView, state: &State) {
+    let definition = state.definition();
+    row.state = shown(view.shown).into();
+    row.tags.clone_from(&view.tags);
+    row.excluded = view.excluded;
+    row.feasible = view.feasible.unwrap_or(true);
+    row.last_step = view.step;
+    row.objectives = objectives(state, view.value);
+    row.constraints = definition
+        .constraints
+        .iter()
+        .enumerate()
+        .map(|(k, limit)| pb::Constraint {
+            metric: limit.metric.clone(),
+            max: limit.max,
+            min: limit.min,
+            value: view.constraints.get(k).copied().flatten(),
+        })
+        .collect();
+    if let (Some(run), Some(live)) = (row.runs.last_mut(), &view.run) {
+        run.state = match live.phase {
+            Phase::Assigned => pb::run::State::Assigned,
+            Phase::Running(_) => pb::run::State::Running,
+            Phase::Stopping { .. } => pb::run::State::Stopping,
+        }
+        .into();
+        run.reports = live.reports;
+    }
+}
+
+/// The sweep's objectives, the first with this value.
+pub(super) fn objectives(state: &State, value: Option<Mark>) -> Vec<pb::Objective> {
+    let objective = |(k, objective): (usize, &crate::spec::Objective)| pb::Objective {
+        name: objective.name.clone(),
+        goal: match objective.goal {
+            crate::spec::Goal::Minimize => pb::objective::Goal::Minimize,
+            crate::spec::Goal::Maximize => pb::objective::Goal::Maximize,
+        }
+        .into(),
+        target: objective.target,
+        value: value.filter(|_| k == 0).map(|mark| mark.value),
+        step: value.filter(|_| k == 0).map(|mark| mark.step),
+    };
+    state.definition().objectives.iter().enumerate().map(objective).collect()
+}
+
+fn shown(shown: Shown) -> pb::trial::State {
+    match shown {
+        Shown::Queued => pb::trial::State::Queued,
+        Shown::Running => pb::trial::State::Running,
+        Shown::Succeeded => pb::trial::State::Succeeded,
+        Shown::Stopped => pb::trial::State::Stopped,
+        Shown::Failed => pb::trial::State::Failed,
+    }
+}

@@ -1,0 +1,128 @@
+//! Sentences for people: why something is as it is.
+
+use crate::spec::Definition;
+use crate::sweep::{
+    Ended, EndWhy, EndedHow, Evidence, Exit, FailWhy, LostWhy, PauseWhy, QueueWhy, RunView, Source, StopWhy, SweepPhase,
+    TrialView, Waiting, WithdrawWhy,
+};
+
+/// Why a sweep is where it is; empty: it just runs.
+pub(super) fn of_sweep(phase: &SweepPhase) -> String {
+    match phase {
+        SweepPhase::Running => String::new(),
+        SweepPhase::Paused { why, .. } => format!("paused: {}", of_pause(why)),
+        SweepPhase::Ending(why) => format!("ending: {}", of_end(*why)),
+        SweepPhase::Ended(why) => of_end(*why).to_owned(),
+    }
+}
+
+fn of_pause(why: &PauseWhy) -> String {
+    match why {
+        PauseWhy::Person => "asked for".to_owned(),
+        PauseWhy::EarlyFailure => "the first 3 runs failed in the same way".to_owned(),
+        PauseWhy::Flapping => "no machine could start 5 runs in a row".to_owned(),
+        PauseWhy::Fault(message) => format!("a fault inside swath: {message}"),
+    }
+}
+
+fn of_end(why: EndWhy) -> &'static str {
+    match why {
+        EndWhy::RunCap => "all trials ran",
+        EndWhy::SpaceUsedUp => "every point of the space was tried",
+        EndWhy::Target => "the target was reached",
+        EndWhy::Wall => "budget.wall is used up",
+        EndWhy::GpuHours => "budget.gpu_hours is used up",
+        EndWhy::Person => "stopped by a person",
+    }
+}
+
+/// Why a run was told to stop.
+pub(super) fn of_stop(why: StopWhy, evidence: Option<&Evidence>) -> String {
+    match (why, evidence) {
+        (StopWhy::Rule, Some(e)) => format!("{}: {} against {} at {}", e.rule, e.value, e.threshold, e.band),
+        (StopWhy::Rule, None) => "its stopping rule".to_owned(),
+        (StopWhy::Diverged, _) => "ten values in a row were not finite".to_owned(),
+        (StopWhy::Person, _) => "stopped by a person".to_owned(),
+        (StopWhy::Budget, _) => "a budget was used up".to_owned(),
+        (StopWhy::Paused, _) => "the sweep was paused".to_owned(),
+    }
+}
+
+/// Why a trial waits, or how it ended. `stop`: what was said when its last run was told to stop.
+pub(super) fn of_trial(view: &TrialView, definition: &Definition, stop: &str, ended: Option<&Ended>) -> String {
+    match (&view.ended, &view.queued, &view.run) {
+        (Some(how), _, _) => of_ending(*how, definition, stop, ended),
+        (None, Some(queued), _) => match queued.waiting {
+            Waiting::New => "waits for a slot".to_owned(),
+            Waiting::Retried => "will be tried again".to_owned(),
+            Waiting::Back(why) => of_return(why).to_owned(),
+        },
+        (None, None, Some(run)) => of_run(run, stop),
+        (None, None, None) => String::new(),
+    }
+}
+
+fn of_run(run: &RunView, stop: &str) -> String {
+    use crate::sweep::Phase;
+    match &run.phase {
+        Phase::Assigned => "waits for its agent to start it".to_owned(),
+        Phase::Running(_) => String::new(),
+        Phase::Stopping { .. } => format!("stopping: {stop}"),
+    }
+}
+
+fn of_return(why: QueueWhy) -> &'static str {
+    match why {
+        QueueWhy::Crashed => "crashed, and has retries left",
+        QueueWhy::Stopped => "was sent back to the queue by a pause",
+        QueueWhy::Outside => "was stopped from outside, and is tried again",
+        QueueWhy::Lost => "its run was lost, and is tried again",
+        QueueWhy::NotStarted => "the machine could not start it, and it is tried again",
+    }
+}
+
+fn of_ending(how: EndedHow, definition: &Definition, stop: &str, ended: Option<&Ended>) -> String {
+    match how {
+        EndedHow::Succeeded => String::new(),
+        EndedHow::Stopped(_) => stop.to_owned(),
+        EndedHow::Withdrawn(WithdrawWhy::SweepEnding) => "the sweep ended first".to_owned(),
+        EndedHow::Withdrawn(WithdrawWhy::Person) => "withdrawn by a person".to_owned(),
+        EndedHow::Failed(why) => of_failure(why, definition, ended),
+    }
+}
+
+fn of_failure(why: FailWhy, definition: &Definition, ended: Option<&Ended>) -> String {
+    match why {
+        FailWhy::Code(code) => format!("exit code {code}"),
+        FailWhy::Signal(signal) => format!("killed by signal {signal}"),
+        FailWhy::NoObjective => match definition.objectives.first() {
+            Some(objective) => format!("exit code 0, but '{}' was never reported", objective.name),
+            None => "exit code 0, but no objective was reported".to_owned(),
+        },
+        FailWhy::Diverged => "diverged: its values were not finite".to_owned(),
+        FailWhy::Timeout => "ran into its timeout".to_owned(),
+        FailWhy::NotStarted => match ended.map(|ended| &ended.exit) {
+            Some(Exit::NotStarted { why }) => format!("could not be started: {why}"),
+            Some(Exit::Code(_) | Exit::Signal(_) | Exit::NotStartedHere { .. } | Exit::Lost(_)) | None => {
+                "could not be started".to_owned()
+            }
+        },
+        FailWhy::Infrastructure => "its run was lost for the 6th time".to_owned(),
+    }
+}
+
+/// Who proposed a trial.
+pub(super) fn of_source(source: Source) -> String {
+    match source {
+        Source::Start => "the file's enqueue".to_owned(),
+        Source::Random => "random".to_owned(),
+        Source::Grid { index } => format!("grid point {index}"),
+        Source::Enqueued => "enqueued".to_owned(),
+        Source::Repeat { of } => format!("repeat of {of}"),
+    }
+}
+
+/// Why the core ends a run that its agent may still have.
+pub(super) fn of_loss(why: LostWhy) -> &'static str {
+    crate::pb::lost(why)
+}

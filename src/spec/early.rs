@@ -1,0 +1,218 @@
+//! `early_terminate`: the rule and its numbers, W&B's hyperband exactly, later rules checked as if they were there.
+
+use crate::space::Value;
+use crate::spec::code::Code;
+use crate::spec::definition::{Objective, Rule, Stopping};
+use crate::spec::diagnostic::Check;
+use crate::spec::fields::{Fields, wrong};
+use crate::spec::kept::Kept;
+use crate::spec::near::nearest;
+use crate::spec::objectives::{goal, metric_name};
+
+/// The rules, with the keys of each.
+const RULES: [(&str, &[&str]); 7] = [
+    ("hyperband", &["min_iter", "max_iter", "s", "eta", "strict"]),
+    ("asha", &["min_iter", "max_iter", "eta"]),
+    ("median", &["min_iter", "startup"]),
+    ("percentile", &["min_iter", "startup", "percentile"]),
+    ("threshold", &["min_iter", "min", "max", "after"]),
+    ("patience", &["min_iter", "patience", "min_delta"]),
+    ("curve", &["min_iter", "max_iter"]),
+];
+const COMMON: [&str; 5] = ["type", "metric", "goal", "audit", "promote"];
+/// Endless bands stop here.
+const MAX_BANDS: usize = 100;
+
+/// Reads `early_terminate`.
+pub(super) fn stopping(
+    root: Fields<'_>,
+    objectives: &[Objective],
+    kept: &mut Kept,
+    check: &mut Check<'_>,
+) -> Option<Stopping> {
+    let node = root.get("early_terminate")?;
+    let fields = Fields::of(node, "early_terminate", check)?;
+    let name = rule_name(fields, check);
+    let keys = RULES.iter().find(|(rule, _)| Some(*rule) == name).map_or(RULES[0].1, |(_, keys)| keys);
+    let known: Vec<&str> = COMMON.iter().chain(keys).copied().collect();
+    kept.ignored("early_terminate", fields.lenient(&known, check));
+    if fields.number("audit", "0 to 1", |x| (0.0..=1.0).contains(&x), check).is_some_and(|audit| audit > 0.0)
+    {
+        kept.keep(fields, "audit");
+    }
+    if fields.flag("promote", check) == Some(true) {
+        kept.keep(fields, "promote");
+    }
+    let metric = judged(fields, objectives, check);
+    let rule = match name? {
+        "hyperband" => hyperband(fields, check),
+        name => later(fields, name, check),
+    };
+    let (metric, goal) = metric?;
+    Some(Stopping { metric, goal, rule: rule? })
+}
+
+fn rule_name(fields: Fields<'_>, check: &mut Check<'_>) -> Option<&'static str> {
+    let Some(node) = fields.get("type") else {
+        fields.missing("type", check);
+        return None;
+    };
+    let names: Vec<&'static str> = RULES.iter().map(|(name, _)| *name).collect();
+    let Some(Value::Text(text)) = node.scalar() else {
+        return wrong(check, node, "early_terminate.type", "the name of a rule");
+    };
+    let known = names.iter().find(|name| *name == text).copied();
+    if known.is_none() {
+        let message =
+            format!("'type' is '{}': no such stopping rule", crate::spec::diagnostic::shortened(text));
+        let found = check.error(Code::NotAllowed, node.at, "early_terminate.type", message);
+        match nearest(text, &names) {
+            Some(near) => found.label(format!("did you mean '{near}'?")),
+            None => found.help(format!("known are {}", names.join(", "))),
+        };
+    }
+    known
+}
+
+/// The metric that is judged, and which way is better.
+fn judged(
+    fields: Fields<'_>,
+    objectives: &[Objective],
+    check: &mut Check<'_>,
+) -> Option<(String, crate::spec::Goal)> {
+    let named = fields.get("metric").is_some();
+    let goal = goal(fields, check);
+    if named {
+        let metric = metric_name(fields, "metric", check)?;
+        let own =
+            objectives.iter().find(|objective| objective.name == metric).map(|objective| objective.goal);
+        return Some((metric, goal.or(own).unwrap_or_default()));
+    }
+    match objectives {
+        [one] => Some((one.name.clone(), goal.unwrap_or(one.goal))),
+        [] => {
+            check
+                .error(
+                    Code::NeedsMetric,
+                    fields.head(),
+                    "early_terminate",
+                    "'early_terminate' needs a metric to judge by",
+                )
+                .help("add metric: {name: .., goal: minimize}");
+            None
+        }
+        several => {
+            let message =
+                format!("'early_terminate' must name one metric: there are {} objectives", several.len());
+            let help = format!("add metric: {}", several[0].name);
+            check.error(Code::NeedsMetric, fields.head(), "early_terminate", message).help(help);
+            None
+        }
+    }
+}
+
+fn eta(fields: Fields<'_>, check: &mut Check<'_>) -> Option<f64> {
+    if fields.get("eta").is_none() {
+        return Some(3.0);
+    }
+    fields.number("eta", "above 1", |eta| eta > 1.0, check)
+}
+
+fn hyperband(fields: Fields<'_>, check: &mut Check<'_>) -> Option<Rule> {
+    let has = |key: &str| fields.get(key).is_some();
+    let strict = if has("strict") { fields.flag("strict", check) } else { Some(true) };
+    let eta = eta(fields, check);
+    let min_iter = fields.integer("min_iter", 1, i64::MAX, check);
+    let max_iter = fields.integer("max_iter", 1, i64::MAX, check);
+    let s = match fields.get("s").and_then(|node| node.scalar().cloned()) {
+        Some(Value::Float(f)) => {
+            let at = fields.get("s")?.at;
+            check.error(
+                Code::WrongKind,
+                at,
+                "early_terminate.s",
+                format!("'s' is {f}: it must be written as an integer"),
+            );
+            None
+        }
+        _ => fields.integer("s", 0, 1_000_000, check),
+    };
+    if !has("min_iter") && !has("max_iter") || has("max_iter") && !has("s") && !has("min_iter") {
+        let key = if has("max_iter") { "s" } else { "min_iter" };
+        let message = "hyperband needs 'min_iter', or 'max_iter' and 's'";
+        check
+            .error(Code::MissingKey, fields.head(), &fields.path_of(key), message)
+            .help(format!("add '{key}'"));
+        return None;
+    }
+    if has("max_iter") && !has("s") {
+        let message = "'max_iter' wins over 'min_iter', and needs 's', the number of bands";
+        check
+            .error(Code::MissingKey, fields.head(), &fields.path_of("s"), message)
+            .help("add 's', or delete 'max_iter'");
+        return None;
+    }
+    let (strict, eta) = (strict?, eta?);
+    let bands = if has("max_iter") { counted_down(max_iter?, s?, eta) } else { counted_up(min_iter?, eta) };
+    if bands.is_empty() {
+        let message = format!(
+            "no band: 'max_iter' {} divided {} times by {eta} gives none of at least 1",
+            max_iter?, s?
+        );
+        check
+            .error(Code::BadBands, fields.head(), "early_terminate", message)
+            .help("take a larger 'max_iter', or 's' of at least 1");
+        return None;
+    }
+    Some(Rule::Hyperband { bands, eta, strict })
+}
+
+/// `max_iter` divided by eta, s times, ascending.
+fn counted_down(max_iter: i64, s: i64, eta: f64) -> Vec<u64> {
+    let mut bands = Vec::new();
+    let mut band = max_iter as f64;
+    for _ in 0..s {
+        band /= eta;
+        if band < 1.0 {
+            break;
+        }
+        bands.push(band as u64);
+    }
+    bands.reverse();
+    bands
+}
+
+/// `min_iter` times eta, a hundred bands or as many as a run can ever reach.
+fn counted_up(min_iter: i64, eta: f64) -> Vec<u64> {
+    const OUT_OF_REACH: f64 = 9e18;
+    std::iter::successors(Some(min_iter as f64), |band| Some(band * eta))
+        .take_while(|band| *band < OUT_OF_REACH)
+        .take(MAX_BANDS)
+        .map(|band| band as u64)
+        .collect()
+}
+
+/// A rule that later releases carry out: its numbers, judged now.
+fn later(fields: Fields<'_>, name: &str, check: &mut Check<'_>) -> Option<Rule> {
+    let before = check.failed();
+    eta(fields, check);
+    fields.integer("min_iter", 1, i64::MAX, check);
+    fields.integer("max_iter", 1, i64::MAX, check);
+    fields.integer("startup", 0, i64::MAX, check);
+    fields.integer("after", 0, i64::MAX, check);
+    fields.integer("patience", 1, i64::MAX, check);
+    fields.number("percentile", "above 0 and below 100", |p| p > 0.0 && p < 100.0, check);
+    fields.number("min_delta", "at least 0", |x| x >= 0.0, check);
+    fields.number("min", "a number", |_| true, check);
+    fields.number("max", "a number", |_| true, check);
+    let needed = match name {
+        "percentile" => Some("percentile"),
+        "patience" => Some("patience"),
+        "threshold" if fields.get("min").is_none() => Some("max"),
+        _ => None,
+    };
+    if let Some(key) = needed.filter(|key| fields.get(key).is_none()) {
+        fields.missing(key, check);
+    }
+    (before || !check.failed()).then(|| Rule::Later { name: name.to_owned() })
+}

@@ -1,0 +1,89 @@
+//! What a file may say, and `run` does not carry out yet: each with the way round.
+
+use crate::spec::code::Code;
+use crate::spec::definition::{Definition, Gpus, Method, Rule};
+
+/// One thing that is refused when the sweep is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// Path of the key.
+    pub field: String,
+    /// One sentence that names it and the way round.
+    pub message: String,
+}
+
+impl Unsupported {
+    /// The code of all of them.
+    pub const CODE: Code = Code::NotYet;
+}
+
+/// Everything of a definition that this release refuses to run.
+pub fn unsupported(definition: &Definition) -> Vec<Unsupported> {
+    let mut found = Vec::new();
+    let mut refuse =
+        |field: &str, message: String| found.push(Unsupported { field: field.to_owned(), message });
+    if let Some(name) = match definition.method {
+        Method::Random | Method::Grid => None,
+        Method::Bayes => Some("bayes"),
+        Method::Tpe => Some("tpe"),
+        Method::Cmaes => Some("cmaes"),
+        Method::Sobol => Some("sobol"),
+    } {
+        refuse(
+            "method",
+            format!("method {name} comes with a later release; run it now with --set method=random"),
+        );
+    }
+    if definition.objectives.len() > 1 {
+        let first = &definition.objectives[0].name;
+        refuse(
+            "objectives",
+            format!(
+                "several objectives come with a later release; keep one as metric ('{first}'), the others as constraints"
+            ),
+        );
+    }
+    if let Some(Rule::Later { name }) = definition.early_terminate.as_ref().map(|stopping| &stopping.rule) {
+        refuse(
+            "early_terminate.type",
+            format!(
+                "early_terminate type {name} comes with a later release; take hyperband: --set early_terminate.type=hyperband"
+            ),
+        );
+    }
+    for (key, what, round) in [
+        (
+            "from",
+            "'from' (learning from earlier sweeps)",
+            "delete it; 'enqueue' tries their best assignments first",
+        ),
+        ("early_terminate.audit", "'early_terminate.audit'", "delete it, or --set early_terminate.audit=0"),
+        (
+            "early_terminate.promote",
+            "'early_terminate.promote'",
+            "delete it, or --set early_terminate.promote=false",
+        ),
+    ] {
+        if definition.kept.contains_key(key) {
+            refuse(key, format!("{what} comes with a later release; {round}"));
+        }
+    }
+    if let Some(Gpus::Share(_)) = definition.resources.gpus {
+        refuse(
+            "resources.gpus",
+            "a share of a GPU comes with a later release; give whole ones: --set resources.gpus=1".to_owned(),
+        );
+    }
+    if definition.resources.gpu_memory.is_some() {
+        refuse("resources.gpu_memory", "'resources.gpu_memory' comes with a later release; delete it and give whole GPUs: resources.gpus".to_owned());
+    }
+    for channel in &definition.collect.later {
+        refuse(
+            &format!("collect.{channel}"),
+            format!(
+                "collecting from {channel} comes with a later release; set collect.{channel} to off, and print name=value lines or append to SWATH_METRICS"
+            ),
+        );
+    }
+    found
+}
