@@ -250,11 +250,8 @@ impl Core {
 
     fn resume(&mut self, id: SweepId, request: &pb::ResumeSweepRequest, who: &Who, now: Now) -> Result<Answer, Refused> {
         let mut patch: Vec<Patch> = request.trials.map(|trials| Patch::RunCap(Some(trials))).into_iter().collect();
-        for budget in &request.budget {
-            let limits: spec::BudgetLimits =
-                budget.parse().map_err(|bad: spec::BadBudget| Refused::invalid("budget", bad.to_string()))?;
-            patch.extend(limits.gpu_hours.map(|hours| Patch::GpuHours(Some(hours))));
-            patch.extend(limits.wall.map(|wall| Patch::Wall(Some(wall.as_secs_f64()))));
+        for budget in request.budget.iter().flat_map(|text| text.split(',')) {
+            patch.push(self.patch(id, &format!("budget.{}", budget.trim()))?);
         }
         if !patch.is_empty() {
             self.command(id, &Command::Change { patch, version: None }, who, "", now)?;

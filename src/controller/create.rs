@@ -93,32 +93,10 @@ fn fresh_id(core: &mut Core) -> SweepId {
 
 /// What the file and the options say, and the notes that are worth showing.
 fn read(request: &pb::CreateSweepRequest) -> Result<(Definition, Vec<String>), Refused> {
-    let options = request.overrides.clone().unwrap_or_default();
-    let mut budget = spec::BudgetLimits::default();
-    for text in &options.budget {
-        let limits: spec::BudgetLimits =
-            text.parse().map_err(|bad: spec::BadBudget| Refused::invalid("overrides.budget", bad.to_string()))?;
-        budget.gpu_hours = limits.gpu_hours.or(budget.gpu_hours);
-        budget.wall = limits.wall.or(budget.wall);
-    }
-    let text = |text: &String| (!text.is_empty()).then(|| text.clone());
-    let overrides = spec::Overrides {
-        set: options.set.clone(),
-        name: text(&options.name),
-        seed: options.seed,
-        parallel: options.parallel,
-        trials: options.trials,
-        budget,
-        command: options.command.clone(),
-        tags: options.tags.clone(),
-        note: text(&options.note),
-    };
+    let overrides: spec::Overrides = request.overrides.as_ref().map(Into::into).unwrap_or_default();
     let parsed = spec::parse(&request.file, &request.path, &overrides);
     let problems: Vec<Problem> = parsed.diagnostics.iter().map(problem).collect();
-    let Some(mut definition) = parsed.definition else { return Err(wrong_file(&request.path, problems)) };
-    if !options.program.is_empty() {
-        definition.program = Some(options.program);
-    }
+    let Some(definition) = parsed.definition else { return Err(wrong_file(&request.path, problems)) };
     if let Some(not_yet) = spec::unsupported(&definition).into_iter().next() {
         let refused = Refused::new(RefusedKind::InvalidArgument, "SW1223", not_yet.message);
         return Err(refused.at(not_yet.field));

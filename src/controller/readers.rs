@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::controller::core::{SELF_NAME, internal};
