@@ -1,1 +1,1 @@
-//! x
+//! Broken files.
