@@ -436,3 +436,76 @@ fn outline(definition: &Definition) -> String {
         if Path::new(folder).join(program).is_file() { "program found" } else { "program not found here" };
     format!("{text}   ({found})")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(name: &str, text: &str, json: bool, commands: Option<u32>) -> (u8, String) {
+        let path = std::env::temp_dir().join(format!("swath-check-{}-{name}.yaml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        let args = Args { files: vec![path.clone()], commands, points: None, seed: None, set: Vec::new() };
+        let mut out = Vec::new();
+        let code = run(&args, Show { json, ..Show::default() }, &mut out).unwrap();
+        std::fs::remove_file(path).unwrap();
+        (code, String::from_utf8(out).unwrap())
+    }
+
+    const GRID: &str =
+        "program: t.py\nmethod: grid\nparameters: {a: {values: [1, 2]}, b: {values: [x, y, z]}}\n";
+
+    #[test]
+    fn json_says_what_was_read() {
+        let (code, out) = checked("json", GRID, true, Some(2));
+        let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(code, 0);
+        assert_eq!((&document["verdict"], &document["gridSize"]), (&json!("accept"), &json!("6")));
+        assert_eq!(document["command"], json!(["/usr/bin/env", "python", "t.py", "--a=1", "--b=x"]));
+        assert_eq!(document["commands"][1], json!(["/usr/bin/env", "python", "t.py", "--a=1", "--b=y"]));
+    }
+
+    #[test]
+    fn a_refused_file_ends_with_code_3() {
+        let (code, out) = checked("bad", "method: grid\nparamters: {}\n", false, None);
+        assert_eq!(code, 3);
+        assert!(
+            out.contains("error SW1003: unknown key 'paramters'") && out.contains("exit code 3"),
+            "{out}"
+        );
+        let (code, out) = checked("badjson", "method: grid\nparamters: {}\n", true, None);
+        let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, &document["verdict"], &document["command"]), (3, &json!("refuse"), &json!(null)));
+    }
+
+    #[test]
+    fn the_table_names_kind_range_and_condition() {
+        let text = "program: t.py\nmethod: random\nrun_cap: 5\nparameters:\n  lr: {distribution: log_uniform_values, min: 0.00001, max: 0.1}\n  opt: {values: [adam, sgd]}\n  m: {min: 0.0, max: 0.9, when: {opt: sgd}}\n";
+        let (code, out) = checked("table", text, false, None);
+        assert_eq!(code, 0);
+        for part in [
+            "float, log  0.00001 … 0.1",
+            "4 decades",
+            "only if opt = sgd",
+            "3 searched parameters (1 conditional)",
+            "--lr=<lr>",
+        ] {
+            assert!(out.contains(part), "{part}:\n{out}");
+        }
+    }
+
+    #[test]
+    fn b56_not_a_regular_file() {
+        let args = |path: &str| Args {
+            files: vec![path.into()],
+            commands: None,
+            points: None,
+            seed: None,
+            set: Vec::new(),
+        };
+        for path in ["/", "/dev/zero", "/nonexistent.yaml"] {
+            let mut out = Vec::new();
+            assert_eq!(run(&args(path), Show::default(), &mut out).unwrap(), 3, "{path}");
+            assert!(String::from_utf8(out).unwrap().contains("SW1007"));
+        }
+    }
+}

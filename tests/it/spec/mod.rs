@@ -4,7 +4,6 @@ mod bad_input;
 mod broken;
 mod corpus;
 mod look;
-mod tmp;
 
 use swath::spec::{self, Code, Overrides, Parsed, Severity};
 
