@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::space::{Count, Grid, NotDiscrete, Point, Shuffled, Space};
-use crate::spec::GridOrder;
 
 /// A grid in its order; derived from the definition and the seed, never stored.
 #[derive(Clone, Debug)]
@@ -50,12 +49,12 @@ impl Given {
 }
 
 impl GridSearch {
-    /// The grid of a space.
-    pub fn new(space: &Space, order: GridOrder, seed: u64) -> Result<GridSearch, GridOrderError> {
+    /// The grid of a space in the file's order, or shuffled by a seed.
+    pub fn new(space: &Space, shuffled_by: Option<u64>) -> Result<GridSearch, GridOrderError> {
         let grid = space.grid()?;
-        let shuffled = match order {
-            GridOrder::File => None,
-            GridOrder::Shuffled => Some(grid.shuffled(seed).ok_or(GridOrderError::TooLarge)?),
+        let shuffled = match shuffled_by {
+            None => None,
+            Some(seed) => Some(grid.shuffled(seed).ok_or(GridOrderError::TooLarge)?),
         };
         Ok(GridSearch { grid, shuffled })
     }
@@ -88,5 +87,48 @@ impl GridSearch {
     /// Never: a grid has a point.
     pub fn is_empty(&self) -> bool {
         self.grid.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::{Distribution, Leaf};
+
+    fn space(max: i64) -> Space {
+        let leaf = |name: &str| Leaf {
+            path: vec![name.to_owned()],
+            distribution: Distribution::IntUniform { min: 1, max },
+            when: Vec::new(),
+        };
+        Space::new(vec![leaf("a"), leaf("b")]).unwrap()
+    }
+
+    #[test]
+    fn every_point_is_given_once_and_enqueued_ones_are_left_out() {
+        let space = space(5);
+        for order in [None, Some(3)] {
+            let search = GridSearch::new(&space, order).unwrap();
+            let mut given = Given::default();
+            given.enqueued(&search, &space.at(&[0.1, 0.5]));
+            let mut seen = vec![space.at(&[0.1, 0.5])];
+            while let Some((index, point)) = search.propose(&given) {
+                assert!(!seen.contains(&point));
+                seen.push(point);
+                given.proposed(index);
+                given = serde_json::from_str(&serde_json::to_string(&given).unwrap()).unwrap();
+            }
+            assert_eq!(seen.len(), 25, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn shuffles_by_the_seed() {
+        let first = |seed| {
+            let search = GridSearch::new(&space(1000), Some(seed)).unwrap();
+            search.propose(&Given::default()).unwrap().1
+        };
+        assert_eq!(first(1), first(1));
+        assert_ne!(first(1), first(2));
     }
 }

@@ -23,8 +23,7 @@ struct Cluster {
     parents: Vec<(usize, u128)>,
     /// The others: leaf, count.
     free: Vec<(usize, u128)>,
-    /// The possible combinations of the parents: their number in the parents' product, the points before them, and
-    /// which of the free ones exist.
+    /// The possible combinations of the parents: their number in the parents' product, and the points before them.
     rows: Vec<Row>,
     /// Points in all.
     points: u128,

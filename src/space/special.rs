@@ -39,6 +39,7 @@ pub(super) fn normal_quantile(u: f64) -> f64 {
 type Rational = ([f64; 8], [f64; 8]);
 
 /// [W88]: |u - 1/2| <= 0.425, in r = 0.180625 - (u - 1/2)^2.
+#[expect(clippy::excessive_precision, reason = "as the paper prints them")]
 const CENTRE: Rational = (
     [
         2.5090809287301226727e3,
@@ -63,6 +64,7 @@ const CENTRE: Rational = (
 );
 
 /// [W88]: r = sqrt(-ln tail) up to 5, in r - 1.6.
+#[expect(clippy::excessive_precision, reason = "as the paper prints them")]
 const MIDDLE: Rational = (
     [
         7.74545014278341407640e-4,
@@ -87,6 +89,7 @@ const MIDDLE: Rational = (
 );
 
 /// [W88]: further out, in r - 5.
+#[expect(clippy::excessive_precision, reason = "as the paper prints them")]
 const FAR: Rational = (
     [
         2.01033439929228813265e-7,

@@ -202,8 +202,16 @@ impl<'de> Deserialize<'de> for Value {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
                 let mut entries: Vec<(String, Value)> = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
+                while let Some(key) = map.next_key::<String>()? {
+                    if key == "$map" && entries.is_empty() {
+                        // what it wraps is a mapping as it stands, whatever its keys look like
+                        entries = map.next_value::<Assignment>()?.0;
+                        return match map.next_key::<String>()? {
+                            None => Ok(Value::Map(entries)),
+                            Some(_) => Err(serde::de::Error::custom("nothing may stand beside $map")),
+                        };
+                    }
+                    entries.push((key, map.next_value()?));
                 }
                 Ok(untag(entries))
             }
@@ -220,7 +228,6 @@ fn untag(mut entries: Vec<(String, Value)>) -> Value {
             Some(float) => Value::Float(float),
             None => Value::Map(entries),
         },
-        [(tag, Value::Map(map))] if tag == "$map" => Value::Map(std::mem::take(map)),
         _ => Value::Map(entries),
     }
 }

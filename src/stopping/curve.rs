@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Goal;
-
 /// Values by step, each with the attempt that gave it. Values that are not finite take a step's place and count as none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curve {
@@ -47,18 +45,18 @@ pub struct Marks {
 
 impl Marks {
     /// Of finite values in their order; `bands` ascend and differ.
-    pub fn of(values: impl Iterator<Item = f64>, bands: &[u64], goal: Goal) -> Marks {
+    pub fn of(values: impl Iterator<Item = f64>, bands: &[u64], maximize: bool) -> Marks {
         let mut marks = Marks::default();
-        values.for_each(|value| marks.push(value, bands, goal));
+        values.for_each(|value| marks.push(value, bands, maximize));
         marks
     }
 
-    pub(super) fn push(&mut self, value: f64, bands: &[u64], goal: Goal) {
+    pub(super) fn push(&mut self, value: f64, bands: &[u64], maximize: bool) {
         self.count += 1;
         if bands.get(self.rungs.len()) == Some(&self.count) {
             self.rungs.push(value);
         }
-        if self.best.is_none_or(|best| goal.better(value, best)) {
+        if self.best.is_none_or(|best| if maximize { value > best } else { value < best }) {
             self.best = Some(value);
         }
         self.last = Some(value);

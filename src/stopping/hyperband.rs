@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Goal;
 use crate::stopping::ranking::Ranking;
 use crate::stopping::{Curve, Marks};
 
@@ -20,7 +19,7 @@ pub struct Hyperband {
     /// 1 / eta.
     share: f64,
     strict: bool,
-    goal: Goal,
+    maximize: bool,
     trials: BTreeMap<u32, Known>,
     rankings: Vec<Ranking>,
     /// The live trials judged by each band.
@@ -51,12 +50,12 @@ pub struct Evidence {
 
 impl Hyperband {
     /// A rule that knows no trial yet. The numbers are those of a checked definition.
-    pub fn new(bands: &[u64], eta: f64, strict: bool, goal: Goal) -> Hyperband {
+    pub fn new(bands: &[u64], eta: f64, strict: bool, maximize: bool) -> Hyperband {
         let mut bands = bands.to_vec();
         bands.dedup();
         let rankings = vec![Ranking::default(); bands.len()];
         let judged = vec![BTreeSet::new(); bands.len()];
-        Hyperband { bands, share: 1.0 / eta, strict, goal, trials: BTreeMap::new(), rankings, judged }
+        Hyperband { bands, share: 1.0 / eta, strict, maximize, trials: BTreeMap::new(), rankings, judged }
     }
 
     /// Takes in a value that an attempt of a live trial reported. Gives the live trials to judge now, ascending: this
@@ -68,11 +67,11 @@ impl Hyperband {
         let marks = if curve.insert(attempt, step, value) {
             let mut marks = known.marks.clone();
             if value.is_finite() {
-                marks.push(value, &self.bands, self.goal);
+                marks.push(value, &self.bands, self.maximize);
             }
             marks
         } else {
-            Marks::of(curve.values(), &self.bands, self.goal)
+            Marks::of(curve.values(), &self.bands, self.maximize)
         };
         let mut look = self.remark(trial, marks);
         look.insert(trial);
@@ -125,8 +124,8 @@ impl Hyperband {
         let rung = marks.rungs.len().checked_sub(1)?;
         let value = if self.strict { marks.rungs[rung] } else { marks.best? };
         let ranking = &self.rankings[rung];
-        let threshold = as_minimised(self.goal, ranking.threshold()?);
-        let worse = self.goal.better(threshold, value);
+        let threshold = as_minimised(self.maximize, ranking.threshold()?);
+        let worse = as_minimised(self.maximize, value) > as_minimised(self.maximize, threshold);
         worse.then(|| Evidence { band: self.bands[rung], value, threshold, count: ranking.len() as u64 })
     }
 
@@ -143,10 +142,10 @@ impl Hyperband {
             }
             let threshold = self.rankings[rung].threshold();
             if let Some(value) = before {
-                self.rankings[rung].remove(as_minimised(self.goal, value), self.share);
+                self.rankings[rung].remove(as_minimised(self.maximize, value), self.share);
             }
             if let Some(value) = now {
-                self.rankings[rung].insert(as_minimised(self.goal, value), self.share);
+                self.rankings[rung].insert(as_minimised(self.maximize, value), self.share);
             }
             if self.rankings[rung].threshold() != threshold {
                 look.extend(&self.judged[rung]);
@@ -165,9 +164,144 @@ impl Hyperband {
 }
 
 /// The value as if to be minimised; also its own inverse.
-fn as_minimised(goal: Goal, value: f64) -> f64 {
-    match goal {
-        Goal::Minimize => value,
-        Goal::Maximize => -value,
+fn as_minimised(maximize: bool, value: f64) -> f64 {
+    if maximize { -value } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stopping::bands;
+
+    const NAN: f64 = f64::NAN;
+
+    /// The worked example: A and F are final, the others live; 0 stands for A.
+    fn example(eta: f64, strict: bool, maximize: bool) -> Vec<Option<(u64, f64, f64)>> {
+        let curves: [&[f64]; 8] = [
+            &[10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0],
+            &[10.0, 10.0, 10.0, 10.0],
+            &[9.0, 8.0, 7.5, 7.0, 6.5, 6.4, 6.3, 6.2, 6.1],
+            &[9.0, 7.0, 3.0],
+            &[9.0, 9.0],
+            &[12.0, 11.0, 11.0],
+            &[5.0, 6.0, 9.5, 4.0],
+            &[9.0, 8.0, NAN, 7.0],
+        ];
+        let mut rule = Hyperband::new(&bands(Some(3), None, None, eta).unwrap(), eta, strict, maximize);
+        for (trial, curve) in (0..).zip(curves) {
+            for (step, value) in (0..).zip(curve) {
+                rule.observe(trial, 1, step, as_minimised(maximize, *value));
+            }
+        }
+        let shown =
+            |e: Evidence| (e.band, as_minimised(maximize, e.value), as_minimised(maximize, e.threshold));
+        [1, 2, 3, 4, 6, 7].map(|trial| rule.verdict(trial).map(shown)).to_vec()
+    }
+
+    #[test]
+    fn decides_the_worked_example() {
+        for maximize in [false, true] {
+            let (b, c) = (Some((3, 10.0, 7.5)), Some((9, 6.1, 2.0)));
+            assert_eq!(example(3.0, true, maximize), [b, c, None, None, Some((3, 9.5, 7.5)), None]);
+            assert_eq!(example(3.0, false, maximize), [b, c, None, None, None, None]);
+            let (b, g) = (Some((3, 10.0, 8.0)), Some((3, 9.5, 8.0)));
+            assert_eq!(example(2.0, true, maximize), [b, None, None, None, g, None]);
+        }
+    }
+
+    #[test]
+    fn the_worse_of_two_stops_once_both_are_there() {
+        let mut rule = Hyperband::new(&[2, 6], 3.0, true, false);
+        for (step, value) in [1.0, 5.0, 9.0].into_iter().enumerate() {
+            rule.observe(1, 1, step as i64, value);
+        }
+        assert_eq!(rule.verdict(1), None);
+        assert_eq!(rule.observe(2, 1, 0, 1.0), [2]);
+        assert_eq!(rule.observe(2, 1, 1, 4.0), [1, 2]);
+        assert_eq!(rule.verdict(1), Some(Evidence { band: 2, value: 5.0, threshold: 4.0, count: 2 }));
+        assert_eq!(rule.verdict(2), None);
+        assert_eq!(rule.forget(2), [1]);
+        assert_eq!(rule.verdict(1), None);
+    }
+
+    #[test]
+    fn the_later_attempt_wins() {
+        let mut rule = Hyperband::new(&[2], 3.0, true, false);
+        for (attempt, step, value) in
+            [(1, 0, 5.0), (1, 1, 4.0), (2, 1, 3.0), (1, 1, 9.0), (2, 0, NAN), (2, 2, 7.0)]
+        {
+            rule.observe(1, attempt, step, value);
+        }
+        let marks = Marks { rungs: vec![7.0], count: 2, best: Some(3.0), last: Some(7.0) };
+        assert_eq!(rule.marks(1), Some(&marks));
+    }
+
+    /// The verdict as the text has it, from all curves.
+    fn naive(
+        curves: &BTreeMap<u32, Vec<f64>>,
+        trial: u32,
+        bands: &[u64],
+        eta: f64,
+        strict: bool,
+    ) -> Option<(u64, f64, f64)> {
+        let own = curves.get(&trial)?;
+        let band = *bands.iter().rfind(|band| **band <= own.len() as u64)?;
+        let at = |curve: &Vec<f64>| curve.get(band as usize - 1).copied();
+        let mut values: Vec<f64> = curves.values().filter_map(at).collect();
+        values.sort_by(f64::total_cmp);
+        let threshold = values[((1.0 / eta) * values.len() as f64) as usize];
+        let c = if strict { at(own)? } else { own.iter().copied().fold(f64::INFINITY, f64::min) };
+        (c > threshold).then_some((band, c, threshold))
+    }
+
+    proptest! {
+        /// Whatever the order of reports, retries and attempts: the same as from all curves anew.
+        #[test]
+        fn incremental_is_naive(
+            steps in prop::collection::vec((0u32..6, 1u32..3, 0i64..12, 0u8..9, 0u8..40), 1..200),
+            eta in prop_oneof![Just(1.5), Just(2.0), Just(3.0)],
+            strict: bool,
+        ) {
+            let bands = bands(Some(1), None, None, eta).unwrap();
+            let mut rule = Hyperband::new(&bands, eta, strict, false);
+            let mut merged: BTreeMap<u32, BTreeMap<i64, (u32, f64)>> = BTreeMap::new();
+            let mut condemned: BTreeSet<u32> = BTreeSet::new();
+            for (trial, attempt, step, value, chance) in steps {
+                let look: Vec<u32> = if chance == 0 {
+                    merged.remove(&trial);
+                    condemned.remove(&trial);
+                    rule.forget(trial)
+                } else {
+                    let value = if value == 8 { NAN } else { f64::from(value) };
+                    let at = merged.entry(trial).or_default().entry(step).or_insert((attempt, value));
+                    if at.0 <= attempt {
+                        *at = (attempt, value);
+                    }
+                    rule.observe(trial, attempt, step, value)
+                };
+                let finite = |curve: &BTreeMap<i64, (u32, f64)>| curve.values().map(|p| p.1).filter(|v| v.is_finite()).collect();
+                let curves: BTreeMap<u32, Vec<f64>> = merged.iter().map(|(t, c)| (*t, finite(c))).collect();
+                for trial in 0..6 {
+                    let ours = rule.verdict(trial);
+                    prop_assert_eq!(ours.map(|e| (e.band, e.value, e.threshold)), naive(&curves, trial, &bands, eta, strict));
+                    // nobody's verdict turns without being looked at
+                    let changed = ours.is_some() != condemned.contains(&trial);
+                    prop_assert!(!changed || look.contains(&trial));
+                    if ours.is_some() { condemned.insert(trial) } else { condemned.remove(&trial) };
+                }
+            }
+            // from marks alone, in another order
+            let mut again = Hyperband::new(&bands, eta, strict, false);
+            for trial in (0..6).rev() {
+                if let Some(marks) = rule.marks(trial) {
+                    let json = serde_json::to_string(marks).unwrap();
+                    again.set(trial, serde_json::from_str(&json).unwrap(), false);
+                    rule.settle(trial);
+                }
+            }
+            prop_assert_eq!(&again, &rule);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{chain, ints, leaf, when};
+use super::support::{chain, ints, leaf, when};
 use crate::space::{Count, Distribution, NotDiscrete, Space, Step, Value};
 
 #[test]
@@ -10,7 +10,10 @@ fn the_last_leaf_changes_fastest() {
     let space = Space::new(vec![
         leaf("zeta", ints(&[1, 2])),
         leaf("model.width", ints(&[64, 128])),
-        leaf("model.head.dropout", Distribution::Categorical { values: vec![Value::Float(0.0), Value::Float(0.5)] }),
+        leaf(
+            "model.head.dropout",
+            Distribution::Categorical { values: vec![Value::Float(0.0), Value::Float(0.5)] },
+        ),
     ])
     .unwrap();
     let grid = space.grid().unwrap();
@@ -43,7 +46,8 @@ fn q_uniform_is_numpys_arange() {
             assert_eq!(grid.index(&point), Some(i));
             assert_eq!(space.point(&space.assignment(&point)), Ok(point));
         }
-        let values: Vec<_> = (0..n).map(|i| space.assignment(&grid.point(i).unwrap()).0.remove(0).1).collect();
+        let values: Vec<_> =
+            (0..n).map(|i| space.assignment(&grid.point(i).unwrap()).0.remove(0).1).collect();
         serde_json::to_string(&values).unwrap()
     };
     assert_eq!(all(0.0, 1.0, Step::Float(0.25), false), "[0.0,0.25,0.5,0.75]");
@@ -81,8 +85,7 @@ fn idle_numbers_are_stepped_over() {
     ];
     let space = Space::new(leaves).unwrap();
     let grid = space.grid().unwrap();
-    let walked: Vec<u128> =
-        std::iter::successors(grid.next(0), |at| grid.next(at + 1)).take(6).collect();
+    let walked: Vec<u128> = std::iter::successors(grid.next(0), |at| grid.next(at + 1)).take(6).collect();
     assert_eq!(walked, [0, 1, 2, 4, 7, 10]);
     assert_eq!(grid.len(), Count::Exact((1 << 63) + 2));
 }

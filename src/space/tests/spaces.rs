@@ -1,6 +1,6 @@
 //! Spaces: their order, their conditions, points and assignments.
 
-use super::{chain, ints, leaf, when};
+use super::support::{chain, ints, leaf, when};
 use crate::space::{Coordinate, Distribution, Grid, OutsideSpace, Point, Space, SpaceError, stream, uniform};
 
 #[test]
