@@ -3,14 +3,13 @@
 //! - a trial is queued, has one live run, or is final (I2, I3), and the lists beside the trials agree with them;
 //! - a run's fence is higher than any of its trial's earlier ones (I2);
 //! - no more losses than the limit (I6); nothing is open when a sweep is over;
-//! - what is kept beside the trials (rungs, best, counts) is what the trials make it (L6, L7).
+//! - what is kept beside the trials (lists, best, counts) is what the trials make it (L6, L7).
 
 use std::collections::BTreeSet;
 
 use crate::sweep::decide::stops_runs;
 use crate::sweep::outcome::LOSSES_SURVIVED;
-use crate::sweep::rungs::Rungs;
-use crate::sweep::state::{Ends, SweepPhase, rule_bands};
+use crate::sweep::state::{Ends, SweepPhase};
 use crate::sweep::trial::{Kept, Status};
 use crate::sweep::{AfterStop, PauseHow, State, Trial};
 
@@ -30,8 +29,6 @@ pub enum Broken {
     Kept(Trial),
     #[error("the counts of ended trials are not the trials'")]
     Counts,
-    #[error("the rungs are not the trials'")]
-    Rungs,
     #[error("the best trial is not the best")]
     Best,
     #[error("trials are open though the sweep is over, or run though it stops them")]
@@ -53,7 +50,8 @@ impl State {
 
     fn check_lists(&self) -> Result<(), Broken> {
         let queue: BTreeSet<_> = self.numbered().filter_map(|(trial, t)| Some((t.rank()?, trial))).collect();
-        let live: BTreeSet<_> = self.numbered().filter(|(_, t)| t.live().is_some()).map(|(trial, _)| trial).collect();
+        let live: BTreeSet<_> =
+            self.numbered().filter(|(_, t)| t.live().is_some()).map(|(trial, _)| trial).collect();
         let mut ends = Ends::default();
         self.trials.iter().for_each(|trial| ends.count(None, trial.ending()));
         if queue != self.queue {
@@ -89,23 +87,21 @@ impl State {
     }
 
     fn check_derived(&self) -> Result<(), Broken> {
-        let goal = self.definition.early_terminate.as_ref().map(|stopping| stopping.goal).unwrap_or_default();
-        let mut rungs = Rungs::new(goal, rule_bands(&self.definition).len());
-        self.trials.iter().for_each(|trial| rungs.enter(trial.bands()));
-        if rungs != self.rungs {
-            return Err(Broken::Rungs);
-        }
         let best = self.numbered().fold(None, |best, (trial, _)| self.better(best, trial));
         if best != self.best { Err(Broken::Best) } else { Ok(()) }
     }
 
     fn check_phase(&self) -> Result<(), Broken> {
-        let told = |at_least: AfterStop| self.live().all(|(_, _, l)| l.phase.stop().is_some_and(|(t, _)| t >= at_least));
+        let told = |at_least: AfterStop| {
+            self.live().all(|(_, _, l)| l.phase.stop().is_some_and(|(t, _)| t >= at_least))
+        };
         let holds = match &self.phase {
             SweepPhase::Ended(_) => self.live.is_empty() && self.queue.is_empty(),
             SweepPhase::Ending(why) if stops_runs(*why) => self.queue.is_empty() && told(AfterStop::End),
             SweepPhase::Paused { how: PauseHow::Requeue, .. } => told(AfterStop::Requeue),
-            SweepPhase::Ending(_) | SweepPhase::Paused { how: PauseHow::Drain, .. } | SweepPhase::Running => true,
+            SweepPhase::Ending(_) | SweepPhase::Paused { how: PauseHow::Drain, .. } | SweepPhase::Running => {
+                true
+            }
         };
         if holds { Ok(()) } else { Err(Broken::Open) }
     }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use crate::space::Assignment;
 use crate::spec::Definition;
 use crate::sweep::{
-    AfterStop, Body, Budget, EndWhy, Ended, Evidence, Fence, LostWhy, Origin, Patch, PauseHow, PauseWhy, Placement,
-    Pos, Report, Run, Started, StopWhy, TextRef, Timestamp, Trial,
+    AfterStop, Body, Budget, EndWhy, Ended, Evidence, Fence, LostWhy, Origin, Patch, PauseHow, PauseWhy,
+    Placement, Pos, Report, Run, Started, StopWhy, TextRef, Timestamp, Trial,
 };
 
 /// Where the log stands: what positions and fences are made of.

@@ -4,13 +4,14 @@
 //! Looks at what changed since it last found nothing ([`State::settle`]); [`State::touch_all`] makes it look at
 //! everything. A sweep that a fault paused is asked nothing: a rule that panics would panic again.
 
+use crate::stopping;
 use crate::sweep::apply::EARLY;
 use crate::sweep::decide::stops_runs;
-use crate::sweep::state::{EarlyEnds, TRIALS, Touched};
+use crate::sweep::state::{EarlyEnds, TRIALS};
 use crate::sweep::trial::TrialState;
-use crate::sweep::verdict::verdict;
 use crate::sweep::{
-    AfterStop, Budget, Command, EndWhy, Evidence, Offer, PauseHow, PauseWhy, State, StopWhy, SweepPhase, Trial,
+    AfterStop, Budget, Command, EndWhy, Evidence, Offer, PauseHow, PauseWhy, State, StopWhy, SweepPhase,
+    Trial,
 };
 
 /// Runs in a row that a machine could not start: something is wrong with all of them.
@@ -30,43 +31,35 @@ pub fn due(state: &State, offer: Option<&Offer>) -> Option<Command> {
 impl State {
     /// `due` has found nothing: it need not look at this again.
     pub fn settle(&mut self) {
-        self.touched = Touched::default();
+        self.touched.clear();
     }
 
     /// Makes `due` look at everything, as it must after a fold.
     pub fn touch_all(&mut self) {
-        self.touched.trials = self.live.clone();
+        self.touched = self.live.clone();
     }
 }
 
 fn stop_earned(state: &State) -> Option<Command> {
-    let moved = |known: &TrialState| {
-        let at = known.bands().len().checked_sub(1);
-        at.is_some_and(|band| state.touched.bands.contains(&band))
-    };
     let judge = |trial: Trial| {
         let known = state.trial(trial)?;
         let live = known.live()?;
         if matches!(live.phase.stop(), Some((AfterStop::End, _))) {
             return None;
         }
-        let (why, evidence) = earned(state, known)?;
+        let (why, evidence) = earned(state, trial, known)?;
         Some(Command::StopRun { run: known.run(trial), then: AfterStop::End, why, evidence })
     };
-    if state.touched.bands.is_empty() {
-        return state.touched.trials.iter().find_map(|trial| judge(*trial));
-    }
-    let looked_at = state.live().filter(|(trial, known, _)| state.touched.trials.contains(trial) || moved(known));
-    looked_at.map(|(trial, _, _)| trial).find_map(judge)
+    state.touched.iter().find_map(|trial| judge(*trial))
 }
 
-fn earned(state: &State, known: &TrialState) -> Option<(StopWhy, Option<Evidence>)> {
-    let curve = known.curve()?;
-    if curve.diverged() {
+fn earned(state: &State, trial: Trial, known: &TrialState) -> Option<(StopWhy, Option<Evidence>)> {
+    if known.curve()?.diverged() {
         return Some((StopWhy::Diverged, None));
     }
-    let evidence = verdict(&state.definition, &state.watched, &state.rungs, curve)?;
-    Some((StopWhy::Rule, Some(evidence)))
+    let verdict = state.hyperband.as_ref()?.verdict(trial.0)?;
+    let stopping::Evidence { band, value, threshold, count } = verdict;
+    Some((StopWhy::Rule, Some(Evidence { rule: "hyperband".into(), band, value, threshold, count })))
 }
 
 /// Pauses: the first trials all failed alike, or no machine can start anything.
@@ -99,7 +92,9 @@ fn ending(state: &State) -> Option<Command> {
         (SweepPhase::Running | SweepPhase::Paused { .. }, Some(why)) => Some(Command::End { why }),
         (SweepPhase::Ending(before), Some(why)) if !stops_runs(*before) => Some(Command::End { why }),
         (SweepPhase::Running, None) => reached(state).map(|why| Command::End { why }),
-        (SweepPhase::Ending(_), _) => (state.live.is_empty() && state.queue.is_empty()).then_some(Command::Finish),
+        (SweepPhase::Ending(_), _) => {
+            (state.live.is_empty() && state.queue.is_empty()).then_some(Command::Finish)
+        }
         (SweepPhase::Paused { .. }, None) | (SweepPhase::Ended(_), _) => None,
     }
 }
@@ -133,7 +128,8 @@ fn assignment(state: &State, offer: &Offer) -> Option<Command> {
         return None;
     }
     let assign = |trial| Some(Command::Assign { trial, placements: offer.placements.clone() });
-    let replaced = state.live().find(|(trial, _, live)| offer.silent.contains(trial) && live.phase.stop().is_none());
+    let replaced =
+        state.live().find(|(trial, _, live)| offer.silent.contains(trial) && live.phase.stop().is_none());
     if let Some((trial, _, _)) = replaced {
         return assign(Some(trial));
     }

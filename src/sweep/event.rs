@@ -229,7 +229,7 @@ pub enum Source {
     Random,
     /// A grid point.
     Grid {
-        /// In the full product.
+        /// Its place in the grid's order.
         #[serde(with = "index")]
         index: u128,
     },

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::sweep::state::{EarlyEnds, SweepPhase};
 use crate::sweep::trial::{Kept, Phase, Status, TrialState, Waiting};
-use crate::sweep::{State, grid};
+use crate::sweep::{State, Trial};
 
 /// Of the written-out form: a change of it is a new number.
 const FORM: &str = "swath state 1";
@@ -19,8 +19,9 @@ impl State {
         let mut form = Form(Hasher::new());
         form.field("form", FORM);
         self.write_sweep(&mut form);
-        for (at, trial) in self.trials.iter().enumerate() {
-            form.field("trial", &(at + 1));
+        for (number, trial) in (1..).map(Trial).zip(&self.trials) {
+            form.field("trial", &number);
+            form.field("rule", &self.hyperband.as_ref().and_then(|rule| rule.marks(number.0)));
             self.write_trial(&mut form, trial);
         }
         form.0.finalize().to_hex().to_string()
@@ -28,7 +29,10 @@ impl State {
 
     fn write_sweep(&self, form: &mut Form) {
         form.field("sweep", &(self.birth.id, self.birth.seed, self.n, self.version, self.hidden));
-        form.field("definition", &self.definition);
+        let definition = &self.definition;
+        form.field("definition", &(&self.birth.definition_hash, &definition.name, definition.priority));
+        form.field("caps", &(definition.run_cap, definition.parallel, definition.retries));
+        form.field("times", &(definition.gpu_hours, definition.wall, definition.timeout));
         form.field("people", &(&self.home, &self.tags, &self.notes));
         match &self.phase {
             SweepPhase::Running => form.field("running", &()),
@@ -42,22 +46,18 @@ impl State {
         }
         let usage = &self.usage;
         form.field("usage", &(usage.runs, usage.reports, usage.wall_ms, usage.cpu_ms, usage.gpu_ms));
-        form.field("limits", &(self.failed_starts, self.spent.wall, self.spent.gpu_hours, self.target_waived));
+        form.field(
+            "limits",
+            &(self.failed_starts, self.spent.wall, self.spent.gpu_hours, self.target_waived),
+        );
         form.field("names", &self.metrics.names());
         form.field("target", &self.at_target);
         form.field("best", &self.best);
-        form.field("starts", &self.starts);
-        if let Some(grid) = &self.grid {
-            let given: Vec<String> = grid.given.iter().map(u128::to_string).collect();
-            form.field("grid", &(grid.next.to_string(), given));
-        }
-        for band in 0..self.rungs.len() {
-            form.numbers("rung", self.rungs.values(band));
-        }
+        form.field("proposals", &(self.proposals.starts(), self.proposals.given()));
     }
 
     fn write_trial(&self, form: &mut Form, trial: &TrialState) {
-        form.field("assignment", &grid::assignment(&self.definition.space, &trial.point));
+        form.field("assignment", &self.definition.space.assignment(&trial.point));
         form.field("source", &trial.source);
         form.field("counts", &(trial.attempt, trial.crashes, trial.losses, trial.excluded, &trial.tags));
         form.field("past", &trial.past.map(|past| (past.fence, past.seq)));
@@ -66,7 +66,9 @@ impl State {
             Status::Queued(Waiting::Back(why)) => form.field("queued", why),
             Status::Queued(Waiting::Retried) => form.field("queued", "retried"),
             Status::Running(live) => {
-                form.field("live", &(live.fence, live.seq, live.reports, &live.placements));
+                form.field("live", &(live.fence, live.seq, live.reports));
+                let places = live.placements.iter().map(|placement| (&placement.agent, &placement.machine));
+                form.field("places", &places.collect::<Vec<_>>());
                 match &live.phase {
                     Phase::Assigned => form.field("assigned", &()),
                     Phase::Running(nonce) => form.field("running", nonce),

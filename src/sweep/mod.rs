@@ -7,20 +7,19 @@ mod curve;
 mod decide;
 mod due;
 mod event;
-mod grid;
 mod hash;
 mod id;
 mod metrics;
 mod outcome;
+mod proposals;
 mod refusal;
-mod rungs;
 mod state;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod transition;
 mod trial;
-mod verdict;
 mod view;
 
 pub use apply::{Damaged, Misfit};

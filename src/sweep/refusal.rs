@@ -1,12 +1,16 @@
 //! Why a command was not carried out. The state is unchanged.
 
+use crate::search::GridOrderError;
+use crate::space::OutsideSpace;
+use crate::spec::Method;
 use crate::sweep::{Budget, Fence, Run, Trial};
 
 /// Why a command was not carried out.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Refusal {
     /// A newer attempt holds the trial, or another fence the attempt.
-    #[error("attempt {} of trial {} is current; this is attempt {}", .current.attempt, .current.trial, .given.attempt)]
+    #[error("attempt {} is current; this is attempt {} (trial {}, fence {given_fence} is not {current_fence})",
+        .current.attempt, .given.attempt, .current.trial)]
     Superseded {
         /// Who sent.
         given: Run,
@@ -81,8 +85,8 @@ pub enum Refusal {
         limit: f64,
     },
     /// An assignment that is no point of the space.
-    #[error("{0}")]
-    OutsideSpace(String),
+    #[error(transparent)]
+    OutsideSpace(#[from] OutsideSpace),
     /// A value that is not allowed.
     #[error("{what} is {given}; allowed is {allowed}")]
     OutOfRange {
@@ -101,9 +105,15 @@ pub enum Refusal {
         #[allow(missing_docs)]
         limit: u64,
     },
-    /// The method cannot propose.
-    #[error("{0}")]
-    Search(String),
+    /// A method that does not propose here.
+    #[error("method {method:?} does not propose yet")]
+    Method {
+        #[allow(missing_docs)]
+        method: Method,
+    },
+    /// A grid that cannot be.
+    #[error(transparent)]
+    Grid(#[from] GridOrderError),
 }
 
 /// The file's key of a budget.

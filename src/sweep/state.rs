@@ -12,13 +12,14 @@
 use std::collections::BTreeSet;
 
 use crate::spec::{Aggregate, Definition, Goal, Rule};
+use crate::stopping::Hyperband;
 use crate::sweep::curve::{Watched, feasible};
-use crate::sweep::grid::GridPlace;
 use crate::sweep::metrics::Metrics;
-use crate::sweep::rungs::Rungs;
+use crate::sweep::proposals::Proposals;
 use crate::sweep::trial::{Live, Rank, Shown, Status, TrialState};
 use crate::sweep::{
-    Actor, Budget, EndWhy, FailWhy, Marks, Origin, PauseHow, PauseWhy, Pos, Refusal, SweepId, TextRef, Timestamp, Trial,
+    Actor, Budget, EndWhy, FailWhy, Marks, Origin, PauseHow, PauseWhy, Pos, Refusal, SweepId, TextRef,
+    Timestamp, Trial,
 };
 
 /// Trials a sweep may have.
@@ -66,15 +67,6 @@ impl EarlyEnds {
     }
 }
 
-/// What changed since `due` last found nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Touched {
-    /// Trials whose run reported.
-    pub(super) trials: BTreeSet<Trial>,
-    /// Bands whose values moved.
-    pub(super) bands: BTreeSet<usize>,
-}
-
 /// What was used of the budgets, as the shell last found a limit reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Spent {
@@ -106,21 +98,20 @@ pub struct State {
     pub(super) spent: Spent,
     pub(super) metrics: Metrics,
     pub(super) watched: Watched,
-    pub(super) rungs: Rungs,
+    pub(super) hyperband: Option<Hyperband>,
     /// By number.
     pub(super) trials: Vec<TrialState>,
     pub(super) queue: BTreeSet<(Rank, Trial)>,
     pub(super) live: BTreeSet<Trial>,
     pub(super) withdrawn: BTreeSet<Trial>,
-    /// The file's `enqueue` that became trials.
-    pub(super) starts: usize,
-    pub(super) grid: Option<GridPlace>,
+    pub(super) proposals: Proposals,
     pub(super) ends: Ends,
     pub(super) best: Option<Trial>,
     /// Trials whose best feasible value reaches the target.
     pub(super) at_target: BTreeSet<Trial>,
     pub(super) usage: Usage,
-    pub(super) touched: Touched,
+    /// Trials whose run is to be judged, since `due` last found nothing.
+    pub(super) touched: BTreeSet<Trial>,
 }
 
 /// Final trials by how they ended.
@@ -224,15 +215,18 @@ impl State {
     }
 
     /// What would stay of a trial if it were final now.
-    pub(super) fn marks_so_far(&self, trial: &TrialState) -> Marks {
+    pub(super) fn marks_so_far(&self, trial: Trial) -> Marks {
         let aggregate = self.definition.objectives.first().map(|o| o.aggregate).unwrap_or_default();
-        trial.curve().map(|curve| curve.marks(&self.watched, aggregate == Aggregate::Last)).unwrap_or_default()
+        let curve = self.trial(trial).and_then(TrialState::curve);
+        let mut marks =
+            curve.map(|curve| curve.marks(&self.watched, aggregate == Aggregate::Last)).unwrap_or_default();
+        marks.rule = self.hyperband.as_ref().and_then(|rule| rule.marks(trial.0)).cloned();
+        marks
     }
 
     /// Whether the method has nothing left to propose.
     pub(super) fn used_up(&self) -> bool {
-        let starts_left = self.starts < self.definition.enqueue.len();
-        !starts_left && self.grid.as_ref().is_some_and(|grid| grid.is_used_up(&self.definition))
+        self.proposals.used_up(&self.definition)
     }
 
     /// The limit of parallel runs: the definition's, else the machine's.
@@ -241,11 +235,14 @@ impl State {
     }
 }
 
-/// The bands of the stopping rule; none: no rule.
-pub(super) fn rule_bands(definition: &Definition) -> &[u64] {
-    match definition.early_terminate.as_ref().map(|stopping| &stopping.rule) {
-        Some(Rule::Hyperband { bands, .. }) => bands,
-        Some(Rule::Later { .. }) | None => &[],
+/// The stopping rule of a definition.
+pub(super) fn rule_of(definition: &Definition) -> Option<Hyperband> {
+    let stopping = definition.early_terminate.as_ref()?;
+    match &stopping.rule {
+        Rule::Hyperband { bands, eta, strict } => {
+            Some(Hyperband::new(bands, *eta, *strict, stopping.goal == Goal::Maximize))
+        }
+        Rule::Later { .. } => None,
     }
 }
 
@@ -259,4 +256,3 @@ pub(super) fn reaches_target(definition: &Definition, value: f64) -> bool {
 pub(super) fn index(trial: Trial) -> Option<usize> {
     (trial.0 as usize).checked_sub(1)
 }
-

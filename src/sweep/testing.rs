@@ -6,14 +6,14 @@ use serde_json::json;
 
 use crate::spec::Definition;
 use crate::sweep::{
-    Actor, Body, Command, Creation, Ended, Event, Exit, Fence, Head, Incoming, Offer, Placement, Pos, Refusal,
-    Report, Run, Started, State, SweepId, Timestamp, Trial, create, decide, decide_report, due,
+    Actor, Body, Command, Creation, Ended, Event, Exit, Fence, Head, Incoming, Offer, Placement, Pos,
+    Refusal, Report, Run, Started, State, SweepId, Timestamp, Trial, create, decide, decide_report, due,
 };
 
 /// An entry of the log.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
-    Event(Event),
+    Event(Box<Event>),
     Report(Report),
 }
 
@@ -73,10 +73,11 @@ impl World {
             paused: false,
             keep_going: false,
             origin: None,
-        });
+        })
+        .expect("the definition makes a sweep");
         let first = event(1, 1, body);
         let state = State::begin(SweepId::from_bits(5), &first).expect("a created sweep begins");
-        World { state, log: vec![Entry::Event(first)], parallel: 1, next: 2 }
+        World { state, log: vec![Entry::Event(Box::new(first))], parallel: 1, next: 2 }
     }
 
     pub(super) fn head(&self) -> Head {
@@ -88,7 +89,7 @@ impl World {
             let event = event(self.next, self.state.n() + 1, body);
             self.next += 1;
             self.state.apply(&event).expect("a decided event fits");
-            self.log.push(Entry::Event(event));
+            self.log.push(Entry::Event(Box::new(event)));
         }
         self.state.check().expect("the invariants hold");
     }
@@ -121,10 +122,11 @@ impl World {
         found
     }
 
-    fn follow(&mut self, next: &Command) {
+    fn follow(&mut self, next: &Command) -> Vec<Body> {
         let bodies = decide(&self.state, next, self.head()).expect("what is due can be done");
         assert!(!bodies.is_empty(), "{next:?} changes nothing");
-        self.take(bodies);
+        self.take(bodies.clone());
+        bodies
     }
 
     pub(super) fn offer(&self) -> Offer {
@@ -135,15 +137,12 @@ impl World {
     /// Offers a slot; the run that took it.
     pub(super) fn place_with(&mut self, offer: &Offer) -> Option<Run> {
         let next = self.due(Some(offer))?;
-        self.follow(&next);
+        let bodies = self.follow(&next);
         self.settle();
-        match &self.log.iter().rev().find_map(|entry| match entry {
-            Entry::Event(Event { body: Body::RunAssigned { run, .. }, .. }) => Some(*run),
-            Entry::Event(_) | Entry::Report(_) => None,
-        }) {
-            Some(run) if matches!(next, Command::Assign { .. }) => Some(*run),
-            Some(_) | None => None,
-        }
+        bodies.iter().find_map(|body| match body {
+            Body::RunAssigned { run, .. } => Some(*run),
+            _ => None,
+        })
     }
 
     pub(super) fn place(&mut self) -> Option<Run> {

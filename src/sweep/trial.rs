@@ -12,10 +12,11 @@
 //!
 //! Invariant: a trial has at most one run that is not over, and that run has its newest attempt.
 
-use crate::sweep::grid::Point;
+use crate::space::Point;
 use crate::sweep::curve::{Curve, Marks};
 use crate::sweep::{
-    AfterStop, FailWhy, Fence, Outcome, Placement, QueueWhy, Run, Source, StopWhy, Timestamp, Trial, WithdrawWhy,
+    AfterStop, FailWhy, Fence, Outcome, Placement, QueueWhy, Run, Source, StopWhy, Timestamp, Trial,
+    WithdrawWhy,
 };
 
 /// Which queued trial comes first: by rank, then by number.
@@ -90,7 +91,8 @@ impl Phase {
         }
     }
 
-    pub(super) fn stop(&self) -> Option<(AfterStop, StopWhy)> {
+    /// The stop that was decided.
+    pub fn stop(&self) -> Option<(AfterStop, StopWhy)> {
         match self {
             Phase::Assigned | Phase::Running(_) => None,
             Phase::Stopping { then, why, .. } => Some((*then, *why)),
@@ -149,9 +151,11 @@ impl TrialState {
     pub(super) fn live(&self) -> Option<&Live> {
         match &self.status {
             Status::Running(live) => Some(live),
-            Status::Queued(_) | Status::Succeeded | Status::Stopped(_) | Status::Withdrawn(_) | Status::Failed(_) => {
-                None
-            }
+            Status::Queued(_)
+            | Status::Succeeded
+            | Status::Stopped(_)
+            | Status::Withdrawn(_)
+            | Status::Failed(_) => None,
         }
     }
 
@@ -169,20 +173,14 @@ impl TrialState {
         }
     }
 
-    /// The judged metric at the stopping rule's bands.
-    pub(super) fn bands(&self) -> &[f64] {
-        match &self.kept {
-            Kept::Curve(curve) => curve.bands(),
-            Kept::Marks(marks) => &marks.bands,
-        }
-    }
-
     /// Its place in the queue; none: it is not queued.
     pub(super) fn rank(&self) -> Option<Rank> {
         match (&self.status, self.source) {
             (Status::Queued(Waiting::Back(_) | Waiting::Retried), _) => Some(Rank::Again),
             (Status::Queued(Waiting::New), Source::Enqueued | Source::Repeat { .. }) => Some(Rank::Enqueued),
-            (Status::Queued(Waiting::New), Source::Start | Source::Random | Source::Grid { .. }) => Some(Rank::New),
+            (Status::Queued(Waiting::New), Source::Start | Source::Random | Source::Grid { .. }) => {
+                Some(Rank::New)
+            }
             (
                 Status::Running(_)
                 | Status::Succeeded

@@ -6,8 +6,8 @@ use crate::sweep::curve::feasible;
 use crate::sweep::state::EarlyEnds;
 use crate::sweep::trial::{Live, Status, TrialState};
 use crate::sweep::{
-    Actor, FailWhy, Fence, Mark, Origin, Phase, Placement, Pos, Rank, Run, Shown, Source, State, StopWhy, SweepId,
-    SweepPhase, TextRef, Timestamp, Trial, Usage, Waiting, WithdrawWhy, grid,
+    Actor, FailWhy, Fence, Mark, Origin, Phase, Placement, Pos, Rank, Run, Shown, Source, State, StopWhy,
+    SweepId, SweepPhase, TextRef, Timestamp, Trial, Usage, Waiting, WithdrawWhy,
 };
 
 /// Trials by shown state.
@@ -302,7 +302,7 @@ impl State {
 
     /// The assignment of a trial.
     pub fn assignment(&self, trial: Trial) -> Option<Assignment> {
-        Some(grid::assignment(&self.definition.space, &self.trial(trial)?.point))
+        Some(self.definition.space.assignment(&self.trial(trial)?.point))
     }
 
     /// One trial.
@@ -310,7 +310,7 @@ impl State {
         let known = self.trial(trial)?;
         let marks = match known.marks() {
             Some(marks) => marks.clone(),
-            None => self.marks_so_far(known),
+            None => self.marks_so_far(trial),
         };
         let constrained = !self.definition.constraints.is_empty() && marks.value.is_some();
         Some(TrialView {
@@ -318,7 +318,7 @@ impl State {
             shown: known.shown(),
             queued: queued(known),
             ended: ended(known),
-            assignment: grid::assignment(&self.definition.space, &known.point),
+            assignment: self.definition.space.assignment(&known.point),
             source: known.source,
             attempt: known.attempt,
             value: marks.value,
@@ -348,7 +348,11 @@ fn queued(known: &TrialState) -> Option<Queued> {
     let rank = known.rank()?;
     match known.status {
         Status::Queued(waiting) => Some(Queued { rank, waiting }),
-        Status::Running(_) | Status::Succeeded | Status::Stopped(_) | Status::Withdrawn(_) | Status::Failed(_) => None,
+        Status::Running(_)
+        | Status::Succeeded
+        | Status::Stopped(_)
+        | Status::Withdrawn(_)
+        | Status::Failed(_) => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::sweep::decide::run::loss_of;
 use crate::sweep::trial::Status;
-use crate::sweep::{Body, Fence, Head, LostWhy, Outcome, Placement, Refusal, Run, State, Trial, due, grid};
+use crate::sweep::{Body, Fence, Head, LostWhy, Outcome, Placement, Refusal, Run, State, Trial, due};
 
 pub(super) fn assign(
     state: &State,
@@ -14,7 +14,8 @@ pub(super) fn assign(
         Some(trial) => taken(state, trial)?,
         None => vec![proposal(state)?],
     };
-    if matches!(bodies.last(), Some(Body::RunEnded { outcome, .. }) if !matches!(outcome, Outcome::Queued(_))) {
+    if matches!(bodies.last(), Some(Body::RunEnded { outcome, .. }) if !matches!(outcome, Outcome::Queued(_)))
+    {
         return Ok(bodies); // the loss was one too many: there is no next attempt
     }
     let trial = trial.unwrap_or(state.next_trial());
@@ -47,7 +48,7 @@ fn proposal(state: &State) -> Result<Body, Refusal> {
         return Err(refusal);
     }
     let trial = state.next_trial();
-    let (assignment, source) =
-        grid::propose(&state.definition, state.birth.seed, trial, state.starts, state.grid.as_ref())?.ok_or(refusal)?;
+    let next = state.proposals.next(&state.definition, state.birth.seed, trial)?;
+    let (assignment, source) = next.ok_or(refusal)?;
     Ok(Body::TrialProposed { trial, assignment, source, basis: state.pos, version: state.version })
 }

@@ -18,7 +18,8 @@ pub(super) fn change(state: &State, patch: &[Patch], version: Option<u32>) -> Re
     if patch.is_empty() {
         return Ok(Vec::new());
     }
-    let stopped = matches!(state.phase, SweepPhase::Ending(EndWhy::Person) | SweepPhase::Ended(EndWhy::Person));
+    let stopped =
+        matches!(state.phase, SweepPhase::Ending(EndWhy::Person) | SweepPhase::Ended(EndWhy::Person));
     if stopped && !patch.iter().all(is_for_people) {
         return Err(not_now(state, "changed"));
     }
@@ -55,7 +56,9 @@ fn holds(state: &State, patch: &Patch) -> bool {
 /// Whether what ended the sweep, or is ending it, does not hold any more.
 fn lifts_the_end(state: &State, patch: &[Patch]) -> bool {
     let (SweepPhase::Ending(why) | SweepPhase::Ended(why)) = &state.phase else { return false };
-    let above = |limit: Option<f64>, used: Option<f64>| limit.is_none_or(|limit| used.is_some_and(|used| used < limit));
+    let above = |limit: Option<f64>, used: Option<f64>| {
+        limit.is_none_or(|limit| used.is_some_and(|used| used < limit))
+    };
     patch.iter().any(|patch| match (why, patch) {
         (EndWhy::RunCap, Patch::RunCap(cap)) => cap.is_none_or(|cap| cap > state.trial_count()),
         (EndWhy::Wall, Patch::Wall(limit)) => above(*limit, state.spent.wall),
@@ -74,7 +77,11 @@ fn check(patch: &Patch) -> Result<(), Refusal> {
         Patch::Name(name) => {
             let length = name.chars().count();
             let fine = (1..=200).contains(&length) && !name.chars().any(char::is_control);
-            if fine { Ok(()) } else { refuse("name", format!("{name:?}"), "1 to 200 characters, no control characters") }
+            if fine {
+                Ok(())
+            } else {
+                refuse("name", format!("{name:?}"), "1 to 200 characters, no control characters")
+            }
         }
         Patch::Parallel(Some(0)) => refuse("parallel", "0".into(), "1 or more"),
         Patch::RunCap(Some(0)) => refuse("run_cap", "0".into(), "1 or more"),

@@ -1,14 +1,17 @@
 //! The first event of a sweep.
 
-use crate::sweep::{Body, Creation};
+use crate::sweep::proposals::Proposals;
+use crate::sweep::{Body, Creation, Refusal};
 
-/// The first event of a sweep's log. `env` and `notes` stay out of it: they may have to be erased.
-pub fn create(creation: Creation) -> Body {
+/// The first event of a sweep's log. `env` and `notes` stay out of it: they may have to be erased. Refused where the method cannot
+/// propose in this space.
+pub fn create(creation: Creation) -> Result<Body, Refusal> {
     let mut definition = creation.definition;
     definition.env.clear();
     definition.notes = None;
     let json = serde_json::to_vec(&definition).expect("a definition has text keys only");
-    Body::SweepCreated {
+    Proposals::new(&definition, creation.seed)?;
+    Ok(Body::SweepCreated {
         definition_hash: blake3::hash(&json).to_hex().to_string(),
         definition: Box::new(definition),
         file: creation.file,
@@ -20,5 +23,5 @@ pub fn create(creation: Creation) -> Body {
         keep_going: creation.keep_going,
         origin: creation.origin,
         engine: env!("CARGO_PKG_VERSION").to_owned(),
-    }
+    })
 }

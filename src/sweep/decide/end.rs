@@ -9,7 +9,9 @@ pub(super) fn stop(state: &State) -> Result<Vec<Body>, Refusal> {
     match &state.phase {
         SweepPhase::Ending(EndWhy::Person) | SweepPhase::Ended(EndWhy::Person) => Ok(Vec::new()),
         SweepPhase::Ended(_) => Err(not_now(state, "stopped")),
-        SweepPhase::Running | SweepPhase::Paused { .. } | SweepPhase::Ending(_) => Ok(ending(state, EndWhy::Person)),
+        SweepPhase::Running | SweepPhase::Paused { .. } | SweepPhase::Ending(_) => {
+            Ok(ending(state, EndWhy::Person))
+        }
     }
 }
 
@@ -38,7 +40,9 @@ fn ending(state: &State, why: EndWhy) -> Vec<Body> {
     }
     let stays = |rank: Rank| rank == Rank::Again && !stops_runs(why);
     let leaving = state.queue.iter().filter(|(rank, _)| !stays(*rank));
-    bodies.extend(leaving.map(|(_, trial)| Body::TrialWithdrawn { trial: *trial, why: WithdrawWhy::SweepEnding }));
+    bodies.extend(
+        leaving.map(|(_, trial)| Body::TrialWithdrawn { trial: *trial, why: WithdrawWhy::SweepEnding }),
+    );
     bodies
 }
 
@@ -78,7 +82,9 @@ pub(super) fn hide(state: &State) -> Vec<Body> {
     }
     let mut bodies = match &state.phase {
         SweepPhase::Ending(EndWhy::Person) | SweepPhase::Ended(_) => Vec::new(),
-        SweepPhase::Running | SweepPhase::Paused { .. } | SweepPhase::Ending(_) => ending(state, EndWhy::Person),
+        SweepPhase::Running | SweepPhase::Paused { .. } | SweepPhase::Ending(_) => {
+            ending(state, EndWhy::Person)
+        }
     };
     bodies.push(Body::SweepHidden {});
     bodies

@@ -3,12 +3,13 @@
 use crate::space::Assignment;
 use crate::sweep::decide::more;
 use crate::sweep::state::TRIALS;
-use crate::sweep::{Body, Enqueued, Patch, Refusal, Source, State, Trial, grid};
+use crate::sweep::{Body, Enqueued, Patch, Refusal, Source, State, Trial};
 
 pub(super) fn enqueue(state: &State, what: &Enqueued, repeat: u32) -> Result<Vec<Body>, Refusal> {
     let wanted = assignments(state, what)?;
     let count = u32::try_from(wanted.len()).ok().and_then(|n| n.checked_mul(repeat));
-    let count = count.and_then(|count| state.trial_count().checked_add(count)).filter(|count| *count <= TRIALS);
+    let count =
+        count.and_then(|count| state.trial_count().checked_add(count)).filter(|count| *count <= TRIALS);
     let count = count.ok_or(Refusal::Limit { what: "trials in a sweep", limit: TRIALS.into() })?;
     let resumed = more(state, "given more to do")?;
     let mut bodies = Vec::new();
@@ -36,14 +37,14 @@ fn assignments(state: &State, what: &Enqueued) -> Result<Vec<(Assignment, Source
     match what {
         Enqueued::Assignments(assignments) => {
             let checked = |assignment: &Assignment| {
-                let point = grid::point(space, assignment)?;
-                Ok((grid::assignment(space, &point), Source::Enqueued))
+                let point = space.point(assignment)?;
+                Ok((space.assignment(&point), Source::Enqueued))
             };
             assignments.iter().map(checked).collect()
         }
         Enqueued::From(of) => {
             let known = state.known(*of)?;
-            Ok(vec![(grid::assignment(space, &known.point), Source::Repeat { of: *of })])
+            Ok(vec![(space.assignment(&known.point), Source::Repeat { of: *of })])
         }
     }
 }

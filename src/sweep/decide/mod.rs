@@ -19,7 +19,6 @@ mod retry;
 mod run;
 mod stop;
 
-
 pub use create::create;
 pub(super) use end::stops_runs;
 pub use report::decide_report;
@@ -29,16 +28,16 @@ use crate::sweep::{Body, Command, EndWhy, Head, Refusal, State, SweepPhase};
 /// The events that `command` gives, in their order; `head`: where the log stands.
 pub fn decide(state: &State, command: &Command, head: Head) -> Result<Vec<Body>, Refusal> {
     match command {
-        Command::Restore => return Ok(end::restore(state)),
-        Command::Started { run, fence, started } => return run::started(state, *run, *fence, started),
-        Command::Ended { run, fence, ended } => return run::ended(state, *run, *fence, ended),
-        Command::Lost { run, fence, why } => return run::lost(state, *run, *fence, *why),
+        Command::Restore => Ok(end::restore(state)),
+        Command::Started { run, fence, started } => run::started(state, *run, *fence, started),
+        Command::Ended { run, fence, ended } => run::ended(state, *run, *fence, ended),
+        Command::Lost { run, fence, why } => run::lost(state, *run, *fence, *why),
         Command::StopRun { run, then, why, evidence } => {
-            return stop::run(state, *run, *then, *why, evidence.as_ref());
+            stop::run(state, *run, *then, *why, evidence.as_ref())
         }
-        Command::Finish => return end::finish(state),
-        Command::Hide => return Ok(end::hide(state)),
-        _ if state.hidden => return Err(Refusal::Hidden),
+        Command::Finish => end::finish(state),
+        Command::Hide => Ok(end::hide(state)),
+        _ if state.hidden => Err(Refusal::Hidden),
         Command::Pause { how, why } => pause::pause(state, *how, why),
         Command::Resume { home, keep_going } => pause::resume(state, home.as_ref(), *keep_going),
         Command::Stop => end::stop(state),
@@ -70,6 +69,8 @@ fn more(state: &State, asked: &'static str) -> Result<Vec<Body>, Refusal> {
     match &state.phase {
         SweepPhase::Running | SweepPhase::Paused { .. } => Ok(Vec::new()),
         SweepPhase::Ending(EndWhy::Person) | SweepPhase::Ended(EndWhy::Person) => Err(not_now(state, asked)),
-        SweepPhase::Ending(_) | SweepPhase::Ended(_) => Ok(vec![Body::SweepResumed { home: None, keep_going: false }]),
+        SweepPhase::Ending(_) | SweepPhase::Ended(_) => {
+            Ok(vec![Body::SweepResumed { home: None, keep_going: false }])
+        }
     }
 }

@@ -25,7 +25,8 @@ pub fn decide_report(state: &State, incoming: &Incoming, head: Head) -> Result<T
         values,
         source: incoming.source,
     });
-    let named = (state.metrics.next()..).zip(names).map(|(id, name)| Body::MetricNamed { id, name }).collect();
+    let named =
+        (state.metrics.next()..).zip(names).map(|(id, name)| Body::MetricNamed { id, name }).collect();
     Ok(Taken { named, report, left_out })
 }
 

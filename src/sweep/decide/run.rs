@@ -4,9 +4,7 @@
 
 use crate::sweep::outcome::{Circumstances, outcome};
 use crate::sweep::trial::{Live, Past, TrialState};
-use crate::sweep::{
-    Body, Ended, Exit, Fence, LostWhy, Outcome, Refusal, Run, Started, State,
-};
+use crate::sweep::{Body, Ended, Exit, Fence, LostWhy, Outcome, Refusal, Run, Started, State};
 
 /// The run that a message speaks of.
 pub(super) enum Sender<'a> {
@@ -34,7 +32,12 @@ pub(super) fn sender(state: &State, run: Run, fence: Fence) -> Result<Sender<'_>
     }
 }
 
-pub(super) fn started(state: &State, run: Run, fence: Fence, started: &Started) -> Result<Vec<Body>, Refusal> {
+pub(super) fn started(
+    state: &State,
+    run: Run,
+    fence: Fence,
+    started: &Started,
+) -> Result<Vec<Body>, Refusal> {
     let Sender::Live(_, live) = sender(state, run, fence)? else { return Ok(Vec::new()) };
     match live.phase.nonce() {
         None => Ok(vec![Body::RunStarted { run, started: Box::new(started.clone()) }]),
@@ -83,7 +86,9 @@ fn end_of(state: &State, run: Run, trial: &TrialState, live: &Live, mut ended: E
     let outcome = outcome(&ended, circumstances(state, trial, live));
     let marks = match outcome {
         Outcome::Queued(_) => None,
-        Outcome::Succeeded | Outcome::Stopped(_) | Outcome::Failed(_) => Some(Box::new(state.marks_so_far(trial))),
+        Outcome::Succeeded | Outcome::Stopped(_) | Outcome::Failed(_) => {
+            Some(Box::new(state.marks_so_far(run.trial)))
+        }
     };
     Body::RunEnded { run, outcome, ended: Box::new(ended), marks }
 }
