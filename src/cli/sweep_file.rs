@@ -85,7 +85,7 @@ impl SweepFile {
         };
         let kind = std::fs::metadata(path).map_err(missing)?;
         if !kind.is_file() {
-            return Err(Failure::new(Exit::BadFile, "SW1001", format!("{shown} is not a regular file"))
+            return Err(Failure::new(Exit::BadFile, "SW1007", format!("{shown} is not a regular file"))
                 .help("name the sweep file itself"));
         }
         let mut bytes = Vec::new();
