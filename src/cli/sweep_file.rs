@@ -28,7 +28,12 @@ pub struct Overrides {
     #[arg(short = 'n', long, value_name = "N", help_heading = "What overrides the file")]
     pub trials: Option<u32>,
     /// gpu_hours=2,wall=1h,trials=50; the stricter of this and the file's counts
-    #[arg(long, value_name = "KEY=VALUE,..", value_delimiter = ',', help_heading = "What overrides the file")]
+    #[arg(
+        long,
+        value_name = "KEY=VALUE,..",
+        value_delimiter = ',',
+        help_heading = "What overrides the file"
+    )]
     pub budget: Vec<String>,
     /// Makes proposals reproducible [default: the file's, else drawn, printed and stored]
     #[arg(long, value_name = "N", help_heading = "What overrides the file")]
@@ -94,7 +99,8 @@ impl SweepFile {
         match spec::decode(&bytes) {
             Ok(text) => Ok(SweepFile { path: path.to_owned(), text: text.to_owned() }),
             Err(diagnostic) => {
-                let text = spec::render(&[*diagnostic], &shown.to_string(), Stream::Stderr.color(ColorChoice::Auto));
+                let text =
+                    spec::render(&[*diagnostic], &shown.to_string(), Stream::Stderr.color(ColorChoice::Auto));
                 talk!("{}", text.trim_end());
                 Err(Failure::said(Exit::BadFile))
             }
@@ -138,7 +144,12 @@ impl SweepFile {
 /// larger `-n` goes on with the old sweep.
 fn hash(text: &str, overrides: &pb::create_sweep_request::Overrides) -> String {
     use prost::Message as _;
-    let relevant = pb::create_sweep_request::Overrides { trials: None, budget: Vec::new(), parallel: None, ..overrides.clone() };
+    let relevant = pb::create_sweep_request::Overrides {
+        trials: None,
+        budget: Vec::new(),
+        parallel: None,
+        ..overrides.clone()
+    };
     let mut hasher = blake3::Hasher::new();
     hasher.update(text.as_bytes());
     hasher.update(&relevant.encode_to_vec());

@@ -38,7 +38,8 @@ pub(super) fn create(
         definition: definition.clone(),
     };
     let first = core.take_first(id, created(creation)?, who, now)?;
-    core.own_event(StoreBody::SweepRegistered { sweep: id }, who.actor, now).map_err(|e| internal(&e.to_string()))?;
+    core.own_event(StoreBody::SweepRegistered { sweep: id }, who.actor, now)
+        .map_err(|e| internal(&e.to_string()))?;
     let state = State::begin(id, &first).map_err(|damaged| internal(&damaged.to_string()))?;
     let mut loaded = Loaded::new(state, request.project, who.name.to_string(), now.mono);
     loaded.env = definition.env;
@@ -94,13 +95,6 @@ fn fresh_id(core: &mut Core) -> SweepId {
 /// What the file and the options say, and the notes that are worth showing.
 fn read(request: &pb::CreateSweepRequest) -> Result<(Definition, Vec<String>), Refused> {
     let options = request.overrides.clone().unwrap_or_default();
-    let mut budget = spec::BudgetLimits::default();
-    for text in &options.budget {
-        let limits: spec::BudgetLimits =
-            text.parse().map_err(|bad: spec::BadBudget| Refused::invalid("overrides.budget", bad.to_string()))?;
-        budget.gpu_hours = limits.gpu_hours.or(budget.gpu_hours);
-        budget.wall = limits.wall.or(budget.wall);
-    }
     let text = |text: &String| (!text.is_empty()).then(|| text.clone());
     let overrides = spec::Overrides {
         set: options.set.clone(),
@@ -108,22 +102,23 @@ fn read(request: &pb::CreateSweepRequest) -> Result<(Definition, Vec<String>), R
         seed: options.seed,
         parallel: options.parallel,
         trials: options.trials,
-        budget,
+        budget: options.budget.clone(),
+        program: text(&options.program),
         command: options.command.clone(),
         tags: options.tags.clone(),
         note: text(&options.note),
     };
     let parsed = spec::parse(&request.file, &request.path, &overrides);
     let problems: Vec<Problem> = parsed.diagnostics.iter().map(problem).collect();
-    let Some(mut definition) = parsed.definition else { return Err(wrong_file(&request.path, problems)) };
-    if !options.program.is_empty() {
-        definition.program = Some(options.program);
-    }
+    let Some(definition) = parsed.definition else { return Err(wrong_file(&request.path, problems)) };
     if let Some(not_yet) = spec::unsupported(&definition).into_iter().next() {
         let refused = Refused::new(RefusedKind::InvalidArgument, "SW1223", not_yet.message);
         return Err(refused.at(not_yet.field));
     }
-    let notes = parsed.diagnostics.iter().map(|found| format!("{} {}: {}", found.severity.word(), found.code, found.message));
+    let notes = parsed
+        .diagnostics
+        .iter()
+        .map(|found| format!("{} {}: {}", found.severity.word(), found.code, found.message));
     Ok((definition, notes.collect()))
 }
 
@@ -131,7 +126,13 @@ fn wrong_file(path: &str, problems: Vec<Problem>) -> Refused {
     let errors = problems.iter().filter(|problem| !problem.is_warning);
     let first = errors.clone().next().cloned();
     let message = match &first {
-        Some(first) => format!("{path}:{}:{}: {} ({} errors in all)", first.line, first.column, first.message, errors.count()),
+        Some(first) => format!(
+            "{path}:{}:{}: {} ({} errors in all)",
+            first.line,
+            first.column,
+            first.message,
+            errors.count()
+        ),
         None => format!("{path} is not a sweep file"),
     };
     let refused = Refused::new(RefusedKind::InvalidArgument, "SW1001", message);
