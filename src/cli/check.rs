@@ -1,12 +1,16 @@
 //! `swath check FILE...`: is this sweep file right, and what will it do. Starts nothing, needs no controller.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::settings::Settings;
+use crate::cli::sweep_file::{self, SweepFile};
+use crate::cli::terminal::Stream;
 use crate::search::{Given, GridSearch, random};
 use crate::space::{Assignment, Count, Distribution, Leaf, Point, Step, Value};
 use crate::spec::{
@@ -34,14 +38,24 @@ pub struct Args {
 }
 
 /// How the answer is shown.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Show {
+#[derive(Clone, Copy, Debug)]
+struct Show {
     /// One JSON document a line and file.
-    pub json: bool,
+    json: bool,
     /// Colour on stdout.
-    pub color: bool,
+    color: bool,
     /// Columns of the terminal; none: as wide as it is.
-    pub width: Option<u16>,
+    width: Option<usize>,
+}
+
+impl Show {
+    fn new(settings: &Settings) -> Self {
+        Show {
+            json: settings.output.value.is_data(),
+            color: Stream::Stdout.color(settings.color.value),
+            width: Stream::Stdout.size().map(|(columns, _)| columns),
+        }
+    }
 }
 
 /// Proposals shown at most.
@@ -52,53 +66,57 @@ const MOST: u32 = 100_000;
 /// # Errors
 ///
 /// When `out` cannot be written to.
-pub fn run(args: &Args, show: Show, out: &mut dyn Write) -> io::Result<u8> {
+pub fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     let overrides = Overrides { set: args.set.clone(), seed: args.seed, ..Overrides::default() };
+    let show = Show::new(settings);
     let mut refused = false;
     for (i, path) in args.files.iter().enumerate() {
+        if i > 0 && !show.json {
+            writeln!(out)?;
+        }
         let shown = path.display().to_string();
-        let parsed = match read(path) {
+        let parsed = match sweep_file::read(path) {
             Ok(text) => spec::parse(&text, &shown, &overrides),
             Err(diagnostic) => Parsed { definition: None, diagnostics: vec![*diagnostic] },
         };
+        answer(&shown, &parsed, args, show, out)?;
         refused |= parsed.refused();
-        if show.json {
-            writeln!(out, "{}", document(&shown, &parsed, args))?;
-            continue;
-        }
-        if i > 0 {
-            writeln!(out)?;
-        }
-        if let Some(definition) = &parsed.definition {
-            summary(&shown, definition, show, out)?;
-            proposals(definition, args, out)?;
-        }
-        write!(out, "{}", spec::render(&parsed.diagnostics, &shown, show.color))?;
-        let counts = spec::summary(&parsed.diagnostics, &shown);
-        match (counts, parsed.refused()) {
-            (Some(counts), true) => writeln!(out, "{counts:<77} exit code 3")?,
-            (Some(counts), false) => writeln!(out, "{counts}")?,
-            (None, _) => {}
-        }
-        for later in parsed.definition.iter().flat_map(unsupported) {
-            writeln!(out, "note {}: `swath run` refuses this: {}", Code::NotYet, later.message)?;
-        }
     }
-    Ok(if refused { 3 } else { 0 })
+    Ok(if refused { Exit::BadFile } else { Exit::Done })
 }
 
-/// The text of a regular file of at most 1 MiB.
-fn read(path: &Path) -> Result<String, Box<Diagnostic>> {
-    let refuse = |why: String| Box::new(Diagnostic::whole(Code::NotAFile, why));
-    let unreadable = |error: io::Error| refuse(format!("{} cannot be read: {error}", path.display()));
-    let kind = std::fs::metadata(path).map_err(unreadable)?;
-    if !kind.is_file() {
-        return Err(refuse(format!("{} is not a regular file", path.display())));
+/// `run --dry-run`: what the file and the options that override it would do, with the first 3 commands.
+///
+/// # Errors
+///
+/// When `out` cannot be written to.
+pub fn dry_run(file: &SweepFile, overrides: &Overrides, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let shown = file.path.display().to_string();
+    let parsed = spec::parse(&file.text, &shown, overrides);
+    let args = Args { files: Vec::new(), commands: Some(3), points: None, seed: None, set: Vec::new() };
+    answer(&shown, &parsed, &args, Show::new(settings), out)?;
+    Ok(if parsed.refused() { Exit::BadFile } else { Exit::Done })
+}
+
+/// Says what one file means, and what is wrong with it.
+fn answer(shown: &str, parsed: &Parsed, args: &Args, show: Show, out: &mut dyn Write) -> io::Result<()> {
+    if show.json {
+        return writeln!(out, "{}", document(shown, parsed, args));
     }
-    let mut bytes = Vec::new();
-    let limit = spec::MAX_BYTES as u64 + 1;
-    File::open(path).map_err(unreadable)?.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
-    spec::decode(&bytes).map(str::to_owned)
+    if let Some(definition) = &parsed.definition {
+        summary(shown, definition, show, out)?;
+        proposals(definition, args, out)?;
+    }
+    write!(out, "{}", spec::render(&parsed.diagnostics, shown, show.color))?;
+    match (spec::summary(&parsed.diagnostics, shown), parsed.refused()) {
+        (Some(counts), true) => writeln!(out, "{counts:<77} exit code 3")?,
+        (Some(counts), false) => writeln!(out, "{counts}")?,
+        (None, _) => {}
+    }
+    for later in parsed.definition.iter().flat_map(unsupported) {
+        writeln!(out, "note {}: `swath run` refuses this: {}", Code::NotYet, later.message)?;
+    }
+    Ok(())
 }
 
 /// The JSON document of one file.
