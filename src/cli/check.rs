@@ -14,7 +14,7 @@ use crate::cli::terminal::Stream;
 use crate::search::{Given, GridSearch, random};
 use crate::space::{Assignment, Count, Distribution, Leaf, Point, Step, Value};
 use crate::spec::{
-    self, Code, Definition, Diagnostic, Goal, Method, Overrides, Parsed, Rule, command, unsupported,
+    self, Code, Definition, Diagnostic, Goal, GridOrder, Method, Overrides, Parsed, Rule, command, unsupported,
 };
 
 /// Is this sweep file right, what will it do
@@ -179,7 +179,8 @@ fn points(definition: &Definition, n: u32) -> Vec<Point> {
     if definition.method != Method::Grid {
         return (1..=n).map(|trial| random(space, seed, trial)).collect();
     }
-    let Ok(search) = GridSearch::new(space, definition.order, seed) else { return Vec::new() };
+    let shuffled = (definition.order == GridOrder::Shuffled).then_some(seed);
+    let Ok(search) = GridSearch::new(space, shuffled) else { return Vec::new() };
     let mut given = Given::default();
     let mut points = Vec::new();
     while let Some((index, point)) = search.propose(&given).filter(|_| points.len() < n as usize) {
@@ -269,8 +270,8 @@ fn table(definition: &Definition, show: Show, out: &mut dyn Write) -> io::Result
 }
 
 /// A line shortened to the terminal's width.
-fn cut(line: &str, width: Option<u16>) -> String {
-    match width.map(usize::from) {
+fn cut(line: &str, width: Option<usize>) -> String {
+    match width {
         Some(width) if line.width() > width => {
             let mut short = String::new();
             for c in line.chars() {
@@ -459,14 +460,12 @@ fn outline(definition: &Definition) -> String {
 mod tests {
     use super::*;
 
-    fn checked(name: &str, text: &str, json: bool, commands: Option<u32>) -> (u8, String) {
-        let path = std::env::temp_dir().join(format!("swath-check-{}-{name}.yaml", std::process::id()));
-        std::fs::write(&path, text).unwrap();
-        let args = Args { files: vec![path.clone()], commands, points: None, seed: None, set: Vec::new() };
+    fn checked(text: &str, json: bool, commands: Option<u32>) -> (bool, String) {
+        let args = Args { files: Vec::new(), commands, points: None, seed: None, set: Vec::new() };
+        let parsed = spec::parse(text, "sweep.yaml", &Overrides::default());
         let mut out = Vec::new();
-        let code = run(&args, Show { json, ..Show::default() }, &mut out).unwrap();
-        std::fs::remove_file(path).unwrap();
-        (code, String::from_utf8(out).unwrap())
+        answer("sweep.yaml", &parsed, &args, Show { json, color: false, width: None }, &mut out).unwrap();
+        (parsed.refused(), String::from_utf8(out).unwrap())
     }
 
     const GRID: &str =
@@ -474,9 +473,9 @@ mod tests {
 
     #[test]
     fn json_says_what_was_read() {
-        let (code, out) = checked("json", GRID, true, Some(2));
+        let (refused, out) = checked(GRID, true, Some(2));
         let document: serde_json::Value = serde_json::from_str(&out).unwrap();
-        assert_eq!(code, 0);
+        assert!(!refused);
         assert_eq!((&document["verdict"], &document["gridSize"]), (&json!("accept"), &json!("6")));
         assert_eq!(document["command"], json!(["/usr/bin/env", "python", "t.py", "--a=1", "--b=x"]));
         assert_eq!(document["commands"][1], json!(["/usr/bin/env", "python", "t.py", "--a=1", "--b=y"]));
@@ -484,22 +483,22 @@ mod tests {
 
     #[test]
     fn a_refused_file_ends_with_code_3() {
-        let (code, out) = checked("bad", "method: grid\nparamters: {}\n", false, None);
-        assert_eq!(code, 3);
+        let (refused, out) = checked("method: grid\nparamters: {}\n", false, None);
+        assert!(refused);
         assert!(
             out.contains("error SW1003: unknown key 'paramters'") && out.contains("exit code 3"),
             "{out}"
         );
-        let (code, out) = checked("badjson", "method: grid\nparamters: {}\n", true, None);
+        let (refused, out) = checked("method: grid\nparamters: {}\n", true, None);
         let document: serde_json::Value = serde_json::from_str(&out).unwrap();
-        assert_eq!((code, &document["verdict"], &document["command"]), (3, &json!("refuse"), &json!(null)));
+        assert_eq!((refused, &document["verdict"], &document["command"]), (true, &json!("refuse"), &json!(null)));
     }
 
     #[test]
     fn the_table_names_kind_range_and_condition() {
         let text = "program: t.py\nmethod: random\nrun_cap: 5\nparameters:\n  lr: {distribution: log_uniform_values, min: 0.00001, max: 0.1}\n  opt: {values: [adam, sgd]}\n  m: {min: 0.0, max: 0.9, when: {opt: sgd}}\n";
-        let (code, out) = checked("table", text, false, None);
-        assert_eq!(code, 0);
+        let (refused, out) = checked(text, false, None);
+        assert!(!refused);
         for part in [
             "float, log  0.00001 … 0.1",
             "4 decades",
@@ -513,17 +512,9 @@ mod tests {
 
     #[test]
     fn b56_not_a_regular_file() {
-        let args = |path: &str| Args {
-            files: vec![path.into()],
-            commands: None,
-            points: None,
-            seed: None,
-            set: Vec::new(),
-        };
         for path in ["/", "/dev/zero", "/nonexistent.yaml"] {
-            let mut out = Vec::new();
-            assert_eq!(run(&args(path), Show::default(), &mut out).unwrap(), 3, "{path}");
-            assert!(String::from_utf8(out).unwrap().contains("SW1007"));
+            let refused = sweep_file::read(Path::new(path)).unwrap_err();
+            assert_eq!(refused.code, Code::NotAFile, "{path}");
         }
     }
 }

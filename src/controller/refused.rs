@@ -105,7 +105,6 @@ impl From<Refusal> for Refused {
             Refusal::Changed { .. } => (RefusedKind::Aborted, "SW5007"),
             Refusal::Method { .. } | Refusal::Grid(_) => (RefusedKind::FailedPrecondition, "SW5012"),
             Refusal::OutsideSpace(_) | Refusal::OutOfRange { .. } => (RefusedKind::InvalidArgument, "SW5009"),
-            Refusal::Method { .. } | Refusal::Grid(_) => (RefusedKind::FailedPrecondition, "SW1223"),
             Refusal::Limit { .. } => (RefusedKind::ResourceExhausted, "SW5010"),
         };
         let refused = Refused::new(kind, code, message);
