@@ -13,17 +13,14 @@ pub fn number(x: f64) -> String {
     if x == 0.0 {
         return "0".to_owned();
     }
-    let exponent = x.abs().log10().floor();
-    if (-3.0..15.0).contains(&exponent) {
-        let digits = (3.0 - exponent).clamp(0.0, 8.0) as usize;
-        let text = format!("{x:.digits$}");
-        // Rounding may have carried into another decade (9.9996 -> 10.000): four digits still.
-        return match text.trim_start_matches('-').trim_start_matches("0.").len() {
-            n if n > 6 && digits > 0 => format!("{x:.0$}", digits - 1),
-            _ => text,
-        };
+    // Of the rounded number: 9.9996 is 10.00.
+    let rounded = scientific(x, 3);
+    let exponent: i32 = rounded.rsplit('e').next().and_then(|e| e.parse().ok()).unwrap_or(0);
+    if (-3..15).contains(&exponent) {
+        let digits = usize::try_from(3 - exponent).unwrap_or(0);
+        return format!("{x:.digits$}");
     }
-    scientific(x, 3)
+    rounded
 }
 
 /// A parameter's number as short as it reads back the same to 3 digits: `64`, `0.12`, `3.1e-4`.

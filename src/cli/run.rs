@@ -137,7 +137,7 @@ impl Start<'_> {
                 old.sweep,
                 escape(&old.name)
             );
-            return self.go_on(old).await;
+            return self.resume(&old.sweep).await;
         }
         self.create(request).await
     }
