@@ -79,7 +79,7 @@ fn live_reports_are_those_of_runs_that_have_not_ended() {
     let mut batch = Batch::default();
     let pos = opened.store.next_pos();
     let ended = serde_json::from_str(
-        r#"{"kind":"RunEnded","run":{"trial":1,"attempt":1},"outcome":"succeeded","ended":{"exit":{"code":0},"reports":3,"lastSeq":3,"wallMs":1}}"#,
+        r#"{"kind":"RunEnded","run":{"trial":1,"attempt":1},"outcome":"succeeded","ended":{"exit":{"code":0},"reports":3,"lastSeq":3,"wallMs":1},"marks":{"value":null,"best":null,"constraints":[],"atBest":[],"step":null}}"#,
     );
     batch.event(sweep(7), Event { pos, n: 2, at: Timestamp(9), actor: Actor(0), body: ended.unwrap() });
     opened.store.append(&batch).unwrap();
