@@ -2,8 +2,10 @@
 
 mod agent;
 mod fake_nvml;
+mod kill;
 mod rooms;
 mod run;
 mod runner;
 mod support;
+mod terminal;
 mod wandb_script;

@@ -165,6 +165,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// A command that was started otherwise, with its stderr in a file.
+    pub fn of(child: Child, err: PathBuf) -> Self {
+        Running { child, err }
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
