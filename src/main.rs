@@ -8,5 +8,5 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|command| command == "exec") {
         return swath::runner::exec::main(arguments);
     }
-    ExitCode::from(2)
+    swath::cli::main()
 }

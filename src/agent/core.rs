@@ -33,6 +33,7 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::fro
 
 /// What happened.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "messages as they come; each lives for one step")]
 pub(crate) enum Input {
     /// A stream is open.
     Opened,
@@ -64,6 +65,7 @@ pub(crate) enum Input {
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "messages as they go; each lives for one step")]
 pub(crate) enum Output {
     /// Open a stream.
     Open,

@@ -39,7 +39,9 @@ pub(crate) async fn follow(place: Place, ask: pb::Follow, outbox: mpsc::Sender<p
     let note = match send_all(&place, &ask, &outbox).await {
         Ok(()) if ask.stderr => "standard output and error are kept together".to_owned(),
         Ok(()) => String::new(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => "this run's output is not on this machine".to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            "this run's output is not on this machine".to_owned()
+        }
         Err(error) => format!("the output cannot be read: {error}"),
     };
     let end = pb::Output { request, data: Default::default(), end: true, note };
@@ -91,7 +93,8 @@ fn open(place: &Place, tail: u32) -> io::Result<(Vec<u8>, LogReader)> {
     let (start, found) = start_of_last_lines(&mut file, lines)?;
     file.seek(SeekFrom::Start(start))?;
     let mut before = Vec::new();
-    if start == 0 && found < lines
+    if start == 0
+        && found < lines
         && let Some(older) = older_half(place.folder.path())
     {
         let mut older = File::open(older)?;
@@ -162,7 +165,11 @@ mod tests {
     use super::*;
 
     fn last(text: &str, lines: usize) -> String {
-        let path = std::env::temp_dir().join(format!("swath-follow-{}-{:x}", std::process::id(), rand::random::<u64>()));
+        let path = std::env::temp_dir().join(format!(
+            "swath-follow-{}-{:x}",
+            std::process::id(),
+            rand::random::<u64>()
+        ));
         fs::write(&path, text).unwrap();
         let mut file = File::open(&path).unwrap();
         let (start, _) = start_of_last_lines(&mut file, lines).unwrap();

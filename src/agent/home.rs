@@ -30,7 +30,9 @@ pub(crate) enum HomeError {
     Io { what: &'static str, path: PathBuf, error: io::Error },
     #[error("agent {0} lives already: give this one another id, or end that one")]
     Alive(String),
-    #[error("the controller is of epoch {now}, and epoch {seen} of this store was seen here: an older copy of it?")]
+    #[error(
+        "the controller is of epoch {now}, and epoch {seen} of this store was seen here: an older copy of it?"
+    )]
     OldEpoch { now: u32, seen: u32 },
     #[error("'{0}' cannot name a folder: ids have letters, digits, - and _, at most 64")]
     Name(String),
@@ -69,7 +71,12 @@ impl Home {
             let lock = open_lock(&path).map_err(failed("opening", &path))?;
             match lock.try_lock() {
                 Ok(()) if is_at(&lock, &path) => {
-                    return Ok(Home { root, agent: agent.to_owned(), _lock: lock, inherited: BTreeMap::new() });
+                    return Ok(Home {
+                        root,
+                        agent: agent.to_owned(),
+                        _lock: lock,
+                        inherited: BTreeMap::new(),
+                    });
                 }
                 // Somebody buried an agent of this name in between.
                 Ok(()) => {}

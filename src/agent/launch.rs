@@ -69,8 +69,10 @@ pub(crate) fn plan(assign: pb::Assign, ground: &Ground) -> Result<Plan, Unfit> {
     let json_file = folder.path().join("args.json");
     let look_up = |name: &str| env.get(name).cloned().or_else(|| inherited(name));
     let program = Some(order.program.as_str()).filter(|program| !program.is_empty());
-    let built = command::build_of(&order.command, program, &assignment, &look_up, &json_file.to_string_lossy())?;
-    let silence = order.stop_after.map(|after| Silence { agent_lock: ground.lock.clone(), stop_after_ms: ms(after) });
+    let built =
+        command::build_of(&order.command, program, &assignment, &look_up, &json_file.to_string_lossy())?;
+    let silence =
+        order.stop_after.map(|after| Silence { agent_lock: ground.lock.clone(), stop_after_ms: ms(after) });
     let spec = Spec {
         format: runner::FORMAT,
         store: ground.store.clone(),
@@ -109,7 +111,8 @@ pub(crate) fn start(plan: &Plan, ground: &Ground) -> Result<Option<Runner>, Unfi
         Ok(runner) => Ok(Some(runner)),
         Err(error) => {
             tracing::warn!(run = plan.spec.run.display(), %error, "the runner could not be started");
-            let spool = runner::wait_for_lock(&folder).map_err(|error| Unfit::Io { what: "closing the run", error })?;
+            let spool = runner::wait_for_lock(&folder)
+                .map_err(|error| Unfit::Io { what: "closing the run", error })?;
             if let Err(error) = runner::close_orphan(spool, &plan.spec.run) {
                 tracing::error!(run = plan.spec.run.display(), %error, "the run could not be closed");
             }
@@ -132,7 +135,8 @@ fn make_sure_no_older_one_lives(ground: &Ground, run: &RunKey) {
     });
     for (other, folder) in older {
         while let Ok(None) = runner::try_lock(&folder) {
-            let Some(runner) = uplink::started(&folder).and_then(|started| runner::hold_runner(&started)) else {
+            let Some(runner) = uplink::started(&folder).and_then(|started| runner::hold_runner(&started))
+            else {
                 // About to say that it has started, or gone just now.
                 std::thread::sleep(Duration::from_millis(10));
                 continue;
@@ -140,7 +144,10 @@ fn make_sure_no_older_one_lives(ground: &Ground, run: &RunKey) {
             tracing::info!(run = other.display(), "ending an older attempt of the same trial");
             // One that is gone already is what is wanted.
             let _ = rustix::process::pidfd_send_signal(&runner, rustix::process::Signal::QUIT);
-            let _ = rustix::event::poll(&mut [rustix::event::PollFd::new(&runner, rustix::event::PollFlags::IN)], None);
+            let _ = rustix::event::poll(
+                &mut [rustix::event::PollFd::new(&runner, rustix::event::PollFlags::IN)],
+                None,
+            );
         }
     }
 }
@@ -184,7 +191,11 @@ fn ms(duration: prost_types::Duration) -> u64 {
 }
 
 fn assignment(wire: pb::Assignment) -> Result<Assignment, Unfit> {
-    wire.entries.into_iter().map(|entry| Ok((entry.name.clone(), value(entry)?))).collect::<Result<_, _>>().map(Assignment)
+    wire.entries
+        .into_iter()
+        .map(|entry| Ok((entry.name.clone(), value(entry)?)))
+        .collect::<Result<_, _>>()
+        .map(Assignment)
 }
 
 fn value(entry: pb::assignment::Entry) -> Result<Value, Unfit> {

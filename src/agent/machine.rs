@@ -32,18 +32,13 @@ impl Machine {
         };
         Ok(Machine {
             id: hashed(&own, rustix::process::getuid().as_raw()),
-            boot: boot_id(),
+            boot: crate::runner::boot_id(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             cpus: std::thread::available_parallelism()
                 .map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
             memory_bytes: memory_bytes(),
         })
     }
-}
-
-/// The id of this boot; empty where the system names none.
-pub(crate) fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 fn hashed(machine: &str, user: u32) -> String {
@@ -66,10 +61,10 @@ fn kept_id(path: &Path) -> io::Result<String> {
     }
 }
 
-/// What the kernel may give out; 0 where it does not say.
+/// What the kernel may give out.
 fn memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
-    u64::try_from(info.totalram).unwrap_or(0).saturating_mul(u64::from(info.mem_unit))
+    info.totalram.saturating_mul(u64::from(info.mem_unit))
 }
 
 #[cfg(test)]

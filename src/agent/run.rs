@@ -116,7 +116,9 @@ impl RunTask {
         self.uplink = uplink;
         match batch {
             Ok(batch) => Input::Read { run, after, items: batch.items, is_all: batch.is_all },
-            Err(SpoolError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => Input::Vanished(run),
+            Err(SpoolError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+                Input::Vanished(run)
+            }
             // The lock's holder cuts what is half written; till then it is as if nothing were there.
             Err(error) => {
                 tracing::warn!(run = run.display(), %error, "a spool cannot be read on");

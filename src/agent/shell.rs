@@ -150,7 +150,9 @@ impl Shell {
             Output::Send(kind) => self.backlog.push_back(pb::AgentUp { kind: Some(kind) }),
             Output::Enter { store, epoch } => return Some(self.enter(store, epoch).await),
             Output::Launch(assign) => return self.launch(*assign),
-            Output::Read { run, after, reports, bytes } => self.order(&run, Order::Read { after, reports, bytes }),
+            Output::Read { run, after, reports, bytes } => {
+                self.order(&run, Order::Read { after, reports, bytes })
+            }
             Output::Signal { run, now } => self.order(&run, Order::Signal { now }),
             Output::Sync(run) => self.order(&run, Order::Sync),
             Output::Forget(run) => self.forget(&run),
@@ -316,7 +318,8 @@ impl Shell {
                 let _ = events.blocking_send(Event::Dead(estate));
             }
         };
-        let watcher = thread::Builder::new().name("swath-watcher".to_owned()).stack_size(WATCHER_STACK).spawn(wait);
+        let watcher =
+            thread::Builder::new().name("swath-watcher".to_owned()).stack_size(WATCHER_STACK).spawn(wait);
         if let Err(error) = watcher {
             tracing::error!(%error, "no thread to wait for another agent's end");
         }
@@ -409,7 +412,9 @@ fn look_into(claimed: Vec<(RunKey, Folder)>) -> Adopted {
                     tracing::warn!(run = run.display(), %error, "an empty folder could not be removed");
                 }
             }
-            Err(error) => tracing::error!(run = run.display(), %error, "a run's folder cannot be read, and is left"),
+            Err(error) => {
+                tracing::error!(run = run.display(), %error, "a run's folder cannot be read, and is left")
+            }
         }
     }
     adopted

@@ -143,7 +143,9 @@ fn end_to_wire(seq: u64, ended: Ended) -> pb::Ended {
         How::Signal(signal) => Exit::Signal(signal),
         How::NeverStarted { fault: Fault::User, message } => Exit::NotStarted(message),
         How::NeverStarted { fault: Fault::Infrastructure, message } => Exit::NotStartedHere(message),
-        How::Lost(Lost::NeverStarted) => Exit::NotStartedHere("its runner was not seen to start it".to_owned()),
+        How::Lost(Lost::NeverStarted) => {
+            Exit::NotStartedHere("its runner was not seen to start it".to_owned())
+        }
         How::Lost(Lost::Runner) => Exit::Lost(LostWhy::Runner.into()),
         How::Lost(Lost::Machine) => Exit::Lost(LostWhy::Machine.into()),
     };

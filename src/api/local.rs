@@ -200,9 +200,10 @@ impl Local {
             Err(LockError::Io { path, source }) => return Err(Error::Socket { path, source }),
         };
         let options = self.inner.options.clone();
+        let data_dir = self.dir().to_owned();
         let opened = tokio::task::spawn_blocking(move || -> Result<(Lock, Controller), Error> {
             let store = Store::open(&lock, &options)?;
-            let controller = controller::start(store, controller::Options::default())?;
+            let controller = controller::start(store, controller::Options { data_dir })?;
             Ok((lock, controller))
         });
         let (lock, controller) = opened.await.map_err(|panic| Error::Ended(panic.to_string()))??;

@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn a_wrong_file_names_every_field_at_fault() {
         let problem = |field: &str| Problem {
-            code: "SW1003",
+            code: "SW1003".to_owned(),
             is_warning: false,
             field: field.to_owned(),
             line: 5,

@@ -22,8 +22,6 @@ pub(super) struct Fleet {
 struct Wait {
     until: Instant,
     failures: u32,
-    /// It could not start there: others are preferred.
-    agent: String,
 }
 
 impl Fleet {
@@ -83,10 +81,10 @@ impl Fleet {
     }
 
     /// A machine could not start a run of this trial: it waits, longer each time.
-    pub(super) fn wait(&mut self, sweep: SweepId, trial: Trial, agent: &str, now: Instant) {
+    pub(super) fn wait(&mut self, sweep: SweepId, trial: Trial, now: Instant) {
         let failures = self.waits.get(&(sweep, trial)).map_or(0, |wait| wait.failures);
         let length = FIRST_WAIT.saturating_mul(1 << failures.min(16)).min(LONGEST_WAIT);
-        let wait = Wait { until: now + length, failures: failures + 1, agent: agent.to_owned() };
+        let wait = Wait { until: now + length, failures: failures + 1 };
         self.waits.insert((sweep, trial), wait);
     }
 

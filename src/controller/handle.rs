@@ -3,16 +3,19 @@
 //! A request that changes something goes through the core's mailbox and is answered once what it did is on the disk.
 //! Requests that only read stored things are answered by the readers, on threads of their own.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt;
 
+use crate::controller::loaded::Loaded;
 use crate::controller::mailbox::Mailbox;
+use crate::controller::start::Outboxes;
 use crate::controller::{Refused, RefusedKind};
 use crate::pb;
+use crate::sweep::{Pos, SweepId};
 
 /// Messages that come as they are made. Dropping it ends their making.
 pub type Stream<T> = mpsc::Receiver<Result<T, Refused>>;
@@ -24,6 +27,7 @@ pub struct Handle {
     /// Whose name stands in the log.
     pub(super) actor: Arc<str>,
     pub(super) links: Arc<AtomicU64>,
+    pub(super) outboxes: Outboxes,
 }
 
 /// What reaches the core.
@@ -38,11 +42,15 @@ pub(super) enum Message {
     /// Somebody wants a run's output.
     Logs { request: pb::LogsRequest, reply: Opened<pb::LogsChunk> },
     /// An agent's stream is open; what it is to hear goes to `down`.
-    LinkOpened { link: LinkId, down: mpsc::Sender<pb::AgentDown> },
+    LinkOpened { link: LinkId },
     /// It said something.
     LinkSaid { link: LinkId, message: pb::AgentUp },
     /// It is gone.
     LinkClosed { link: LinkId },
+    /// A reader has folded a sweep that is over.
+    Folded { sweep: SweepId, result: Result<Box<Loaded>, String> },
+    /// A backup was written and verified.
+    BackedUp { file: String, last: Pos },
     /// Take no more work, answer what is in flight, end.
     Shutdown,
 }
@@ -86,6 +94,13 @@ macro_rules! calls {
             fn bytes(&self) -> usize {
                 match self {
                     $(Call::$variant(request) => request.encoded_len(),)*
+                }
+            }
+
+            /// Its bytes: what tells two requests under one id apart.
+            pub(super) fn encoded(&self) -> Vec<u8> {
+                match self {
+                    $(Call::$variant(request) => request.encode_to_vec(),)*
                 }
             }
         }
@@ -162,14 +177,17 @@ impl Handle {
         let link = LinkId(self.links.fetch_add(1, Ordering::Relaxed));
         let (down, outbox) = mpsc::channel(OUTBOX);
         let mailbox = self.mailbox.clone();
-        let gone = down.clone();
+        // The core closes a link by dropping the other sender: this one must not keep the stream open.
+        let gone = down.downgrade();
+        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).insert(link, down);
+        let outboxes = Arc::clone(&self.outboxes);
         tokio::spawn(async move {
-            if mailbox.send(Message::LinkOpened { link, down }, 1).await.is_err() {
+            if mailbox.send(Message::LinkOpened { link }, 1).await.is_err() {
                 return;
             }
             loop {
                 let message = tokio::select! {
-                    () = gone.closed() => break,
+                    () = closed(&gone) => break,
                     message = inbound.next() => message,
                 };
                 let Some(message) = message else { break };
@@ -180,6 +198,7 @@ impl Handle {
             }
             // Whoever no longer listens has ended, and with it all links.
             let _ = mailbox.push(Message::LinkClosed { link });
+            outboxes.lock().unwrap_or_else(PoisonError::into_inner).remove(&link);
         });
         outbox
     }
@@ -203,5 +222,12 @@ impl Handle {
         let message = Message::Ask { call, actor: Arc::clone(&self.actor), reply };
         self.mailbox.send(message, bytes).await.map_err(|_| Refused::gone())?;
         answer.await.map_err(|_| Refused::gone())?
+    }
+}
+
+/// Waits until nobody listens at the other end, or the core has closed the link.
+async fn closed(outbox: &mpsc::WeakSender<pb::AgentDown>) {
+    if let Some(sender) = outbox.upgrade() {
+        sender.closed().await;
     }
 }

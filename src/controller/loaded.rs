@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use crate::controller::{row, words};
 use crate::pb;
-use crate::spec::Gpus;
 use crate::store::Digest;
 use crate::sweep::{Body, EndWhy, Event, Fence, PauseWhy, Pos, Report, State, SweepPhase, Trial};
 
@@ -29,6 +28,11 @@ pub(super) struct Loaded {
     /// Trials as people see them: those that are not final, and those of the batch.
     pub(super) rows: BTreeMap<Trial, pb::Trial>,
     pub(super) tally: Tally,
+    pub(super) best: Option<pb::Trial>,
+    /// What the run that just ended said last: metric values and the step.
+    pub(super) ended_last: Option<(BTreeMap<String, f64>, Option<i64>)>,
+    /// It is over, and kept until the commit.
+    pub(super) is_wanted: bool,
 }
 
 /// What the shell keeps of a live run.
@@ -82,7 +86,10 @@ impl Thinned {
         self.seen += 1;
         if self.points.len() >= 2 * wanted {
             let mut keep = false;
-            self.points.retain(|_| std::mem::replace(&mut keep, !keep) == keep);
+            self.points.retain(|_| {
+                keep = !keep;
+                keep
+            });
             self.every *= 2;
         }
     }
@@ -118,6 +125,21 @@ impl Tally {
     /// Time in state running until `now`.
     pub(super) fn wall(&self, now: Instant) -> Duration {
         self.wall + self.running_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    /// What the row of an earlier process says.
+    pub(super) fn restore(&mut self, row: &pb::Sweep, now: Instant) {
+        let wall = row.wall.and_then(|wall| Duration::try_from(wall).ok()).unwrap_or_default();
+        *self = Tally {
+            trend: row.trend.clone(),
+            since_gain: row.since_gain,
+            run_seconds: std::mem::take(&mut self.run_seconds),
+            infeasible: row.counts.map_or(0, |counts| counts.infeasible),
+            wall,
+            running_since: self.running_since.map(|_| now),
+            ended: row.ended,
+            failed_tail: row.remarks.get(1..).unwrap_or_default().join("\n"),
+        };
     }
 
     fn phase(&mut self, phase: &SweepPhase, now: Instant) {
@@ -161,6 +183,9 @@ impl Loaded {
             runs: BTreeMap::new(),
             rows: BTreeMap::new(),
             tally,
+            best: None,
+            ended_last: None,
+            is_wanted: false,
         }
     }
 
@@ -186,7 +211,8 @@ impl Loaded {
                 }
             }
             Body::RunEnded { run, ended, marks, .. } => {
-                self.runs.remove(&run.trial);
+                let run = self.runs.remove(&run.trial);
+                self.ended_last = run.map(|run| (self.named(&run.last), run.last_step));
                 self.tally.run_seconds.push_back(ended.wall_ms as f64 / 1000.0);
                 if self.tally.run_seconds.len() > DURATIONS {
                     self.tally.run_seconds.pop_front();
@@ -217,13 +243,17 @@ impl Loaded {
         self.runs.values().filter(|run| run.started.is_some()).map(|run| run.gpus).sum()
     }
 
+    fn named(&self, values: &BTreeMap<u32, f64>) -> BTreeMap<String, f64> {
+        let names = self.state.metrics();
+        let name = |id: &u32| names.get(*id as usize).cloned();
+        values.iter().filter_map(|(id, value)| Some((name(id)?, *value))).collect()
+    }
+
     /// The row of a live trial with what its run last said.
     pub(super) fn live_row(&self, trial: Trial) -> Option<pb::Trial> {
         let mut row = self.rows.get(&trial)?.clone();
         let run = self.runs.get(&trial)?;
-        let names = self.state.metrics();
-        let name = |id: &u32| names.get(*id as usize).cloned();
-        row.last = run.last.iter().filter_map(|(id, value)| Some((name(id)?, *value))).collect();
+        row.last = self.named(&run.last);
         row.last_step = run.last_step;
         row.curve = run.curve.points();
         if let Some(view) = self.state.trial_view(trial) {
@@ -290,6 +320,8 @@ impl Loaded {
             origin_hash: origin.map(|origin| origin.hash.clone()).unwrap_or_default(),
             pos: summary.pos.0,
             verdict: self.verdict(),
+            remarks: self.remarks(),
+            best: self.best.clone(),
             ..Default::default()
         }
     }
@@ -300,8 +332,8 @@ impl Loaded {
         let cap = definition.run_cap.map(u128::from);
         let space = match definition.method {
             crate::spec::Method::Grid => definition.space.grid().ok().and_then(|grid| match grid.len() {
-                crate::space::Count::Exactly(n) => Some(n),
-                crate::space::Count::TooMany => None,
+                crate::space::Count::Exact(n) => Some(n),
+                crate::space::Count::Beyond => None,
             }),
             _ => None,
         };
@@ -331,9 +363,6 @@ impl Loaded {
             let names: Vec<String> = trials.iter().map(ToString::to_string).collect();
             remarks.push(format!("trials {} failed in the same way", names.join(", ")));
             remarks.extend(self.tally.failed_tail.lines().map(str::to_owned));
-        }
-        if let Some(Gpus::Whole(gpus)) = self.state.definition().resources.gpus.filter(|g| *g != Gpus::Whole(0)) {
-            remarks.push(format!("each run wants {gpus} whole GPUs"));
         }
         remarks
     }

@@ -43,7 +43,7 @@ pub(super) enum Found<T> {
 
 /// The core has ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Ended;
+pub(super) struct Gone;
 
 pub(super) fn mailbox<T>() -> (Mailbox<T>, Inbox<T>) {
     let (sender, receiver) = channel();
@@ -63,16 +63,16 @@ impl<T> Clone for Mailbox<T> {
 
 impl<T> Mailbox<T> {
     /// Waits for room, then sends. `bytes`: about how much memory it holds.
-    pub(super) async fn send(&self, content: T, bytes: usize) -> Result<(), Ended> {
-        let units = u32::try_from(bytes.div_ceil(UNIT).clamp(1, UNITS)).map_err(|_| Ended)?;
-        let command = Arc::clone(&self.commands).acquire_owned().await.map_err(|_| Ended)?;
-        let unit = Arc::clone(&self.units).acquire_many_owned(units).await.map_err(|_| Ended)?;
-        self.sender.send(Letter { content, _room: Some((command, unit)) }).map_err(|_| Ended)
+    pub(super) async fn send(&self, content: T, bytes: usize) -> Result<(), Gone> {
+        let units = u32::try_from(bytes.div_ceil(UNIT).clamp(1, UNITS)).map_err(|_| Gone)?;
+        let command = Arc::clone(&self.commands).acquire_owned().await.map_err(|_| Gone)?;
+        let unit = Arc::clone(&self.units).acquire_many_owned(units).await.map_err(|_| Gone)?;
+        self.sender.send(Letter { content, _room: Some((command, unit)) }).map_err(|_| Gone)
     }
 
     /// Sends at once, whatever waits: for the few messages that end something.
-    pub(super) fn push(&self, content: T) -> Result<(), Ended> {
-        self.sender.send(Letter { content, _room: None }).map_err(|_| Ended)
+    pub(super) fn push(&self, content: T) -> Result<(), Gone> {
+        self.sender.send(Letter { content, _room: None }).map_err(|_| Gone)
     }
 }
 

@@ -3,9 +3,29 @@
 //! One thread owns everything that changes (`core`); others send it messages through [`Handle`] and hear of an effect
 //! only once it is on the disk.
 
+mod agents;
+mod ask;
+mod budgets;
+mod clock;
+mod core;
+mod create;
+mod directory;
+mod draw;
+mod feed;
+mod fleet;
 mod handle;
+mod links;
+mod loaded;
 mod mailbox;
+mod pending;
+mod placement;
+mod readers;
+mod recovery;
 mod refused;
+mod row;
+mod start;
+mod words;
 
 pub use handle::{Handle, Stream};
 pub use refused::{Problem, Refused, RefusedKind};
+pub use start::{Controller, Ended, Options, StartError, start};

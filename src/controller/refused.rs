@@ -1,5 +1,7 @@
 //! Why a request was not carried out, in words that the caller can act on. What was asked changed nothing.
 
+use crate::sweep::Refusal;
+
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -43,7 +45,7 @@ pub enum RefusedKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// `SW1003`.
-    pub code: &'static str,
+    pub code: String,
     /// Whether it is only worth a look.
     pub is_warning: bool,
     /// Path of the key: `parameters.lr.max`.
@@ -71,9 +73,45 @@ impl Refused {
         Refused { field: Some(field.into()), ..self }
     }
 
+    /// Nothing like that is there.
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Refused::new(RefusedKind::NotFound, "SW5005", message)
+    }
+
+    /// A field of the request is wrong.
+    pub(super) fn invalid(field: &str, message: impl Into<String>) -> Self {
+        Refused::new(RefusedKind::InvalidArgument, "SW5009", message).at(field)
+    }
+
     /// The controller has ended, or is about to.
     pub(super) fn gone() -> Self {
         Refused::new(RefusedKind::Unavailable, "SW5002", "the controller is shutting down")
             .with_help("try again: whoever holds the store next answers")
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        let (kind, code) = match &refusal {
+            Refusal::Superseded { .. } | Refusal::RunOver { .. } | Refusal::SecondStart { .. } => {
+                (RefusedKind::FailedPrecondition, "SW5011")
+            }
+            Refusal::NoSuchRun { .. } | Refusal::NoSuchTrial { .. } => (RefusedKind::NotFound, "SW5005"),
+            Refusal::TrialState { .. } | Refusal::SweepState { .. } | Refusal::Hidden | Refusal::BudgetUsed { .. } => {
+                (RefusedKind::FailedPrecondition, "SW5006")
+            }
+            Refusal::Changed { .. } => (RefusedKind::Aborted, "SW5007"),
+            Refusal::OutsideSpace(_) | Refusal::OutOfRange { .. } => (RefusedKind::InvalidArgument, "SW5009"),
+            Refusal::Method { .. } | Refusal::Grid(_) => (RefusedKind::FailedPrecondition, "SW1223"),
+            Refusal::Limit { .. } => (RefusedKind::ResourceExhausted, "SW5010"),
+        };
+        let refused = Refused::new(kind, code, message);
+        match refusal {
+            Refusal::Hidden => refused.with_help("swath sweep delete --undo brings it back"),
+            Refusal::Changed { .. } => refused.with_help("look at it again, then change it").at("etag"),
+            Refusal::BudgetUsed { .. } => refused.with_help("raise the budget: swath sweep set SWEEP budget.wall=2h"),
+            _ => refused,
+        }
     }
 }

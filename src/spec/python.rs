@@ -81,7 +81,7 @@ fn joined<T>(open: char, close: char, items: &[T], out: &mut String, mut each: i
 }
 
 /// The shortest digits that round-trip; an exponent below 1e-4 and from 1e16 on.
-pub fn float(f: f64) -> String {
+pub(super) fn float(f: f64) -> String {
     if f.is_nan() {
         return "nan".to_owned();
     }

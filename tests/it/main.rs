@@ -6,6 +6,7 @@ mod kill;
 mod rooms;
 mod run;
 mod runner;
+mod spec;
 mod support;
 mod terminal;
 mod wandb_script;

@@ -266,7 +266,11 @@ impl World {
                     assert_eq!(self.durable[&run], LENGTH, "forgotten before its end was durable");
                     self.forgotten.push(run);
                 }
-                Output::Signal { .. } | Output::Sync(_) | Output::Watch(_) | Output::Bury | Output::Follow(_) => {}
+                Output::Signal { .. }
+                | Output::Sync(_)
+                | Output::Watch(_)
+                | Output::Bury
+                | Output::Follow(_) => {}
             }
         }
     }

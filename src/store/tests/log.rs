@@ -104,9 +104,9 @@ fn rows_beside_the_log_are_read_back() {
     for (k, state) in [(1, "running"), (2, "ended")] {
         let (name, project, body) = (format!("s{k}"), "p".to_owned(), "{}".to_owned());
         let (state, created) = (state.to_owned(), Timestamp(k as i64));
-        batch.sweep_row(SweepRow { id: sweep(k), name, project, state, hidden: false, created, body });
+        batch.sweep_row(SweepRow { id: sweep(k), name, project, state, hidden: false, created, body: body.into() });
         let (state, value, body) = ("ended".to_owned(), Some(0.5), "{}".to_owned());
-        batch.trial_row(TrialRow { sweep: sweep(7), trial: k as u32, state, value, body });
+        batch.trial_row(TrialRow { sweep: sweep(7), trial: k as u32, state, value, body: body.into() });
     }
     store.append(&batch).unwrap();
     assert_eq!(store.request(ana, b"r1", Timestamp(200)).unwrap(), Some(asked));
@@ -135,7 +135,7 @@ fn a_sweep_is_unfinished_until_its_last_turn_is_an_end() {
     let turns = [
         (Body::SweepChanged { version: 2, patch: vec![] }, vec![sweep(7)]),
         (Body::SweepEnded { why: crate::sweep::EndWhy::RunCap, best: None }, vec![]),
-        (Body::SweepResumed { home: None }, vec![sweep(7)]),
+        (Body::SweepResumed { home: None, keep_going: false }, vec![sweep(7)]),
     ];
     for (n, (body, unfinished)) in (2..).zip(turns) {
         let mut batch = Batch::default();

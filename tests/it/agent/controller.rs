@@ -20,7 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 /// Longest wait for anything: only a failure takes that long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// (trial, attempt) of the one sweep.
+/// (trial, attempt) of the controller's one sweep.
 pub(super) type Name = (u32, u32);
 
 /// What the controller knows of a run.
@@ -57,12 +57,12 @@ pub(super) struct Controller {
     pub(super) socket: PathBuf,
     store: String,
     epoch: u32,
+    /// Its own: processes are found by it, and tests run beside each other.
+    sweep: String,
 }
 
-pub(super) const SWEEP: &str = "q7k2m9xa";
-
-pub(super) fn key((trial, attempt): Name) -> pb::RunKey {
-    pb::RunKey { sweep: SWEEP.to_owned(), trial, attempt, fence: 1 << 40 | u64::from(trial * 10 + attempt) }
+fn key(sweep: &str, (trial, attempt): Name) -> pb::RunKey {
+    pb::RunKey { sweep: sweep.to_owned(), trial, attempt, fence: 1 << 40 | u64::from(trial * 10 + attempt) }
 }
 
 impl Controller {
@@ -75,11 +75,16 @@ impl Controller {
             socket,
             store: store.to_owned(),
             epoch,
+            sweep: format!("{:08x}", rand::random::<u32>()),
         };
         let service = AgentServiceServer::new(controller.clone());
         let server = tonic::transport::Server::builder().add_service(service);
         tokio::spawn(server.serve_with_incoming(UnixListenerStream::new(listener)));
         controller
+    }
+
+    pub(super) fn key(&self, name: Name) -> pb::RunKey {
+        key(&self.sweep, name)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -119,9 +124,7 @@ impl Controller {
 
     /// Assigns a run to an agent once it is there.
     pub(super) async fn assign(&self, agent: &str, name: Name, spec: pb::RunSpec) {
-        self.until("the agent says hello", |state| state.streams.contains_key(agent)).await;
-        let placement = Some(pb::Placement { agent: agent.to_owned(), ..pb::Placement::default() });
-        self.assign_placed(agent, name, spec, placement).await;
+        self.assign_placed(agent, name, spec, pb::Placement::default()).await;
     }
 
     pub(super) async fn assign_placed(
@@ -129,16 +132,18 @@ impl Controller {
         agent: &str,
         name: Name,
         spec: pb::RunSpec,
-        placement: Option<pb::Placement>,
+        placed: pb::Placement,
     ) {
         self.until("the agent says hello", |state| state.streams.contains_key(agent)).await;
-        let assign = pb::Assign { run: Some(key(name)), spec: Some(spec), placement };
+        let placement = Some(pb::Placement { agent: agent.to_owned(), ..placed });
+        let assign = pb::Assign { run: Some(self.key(name)), spec: Some(spec), placement };
         self.change(|state| state.runs.insert(name, Run { assign: assign.clone(), ..Run::default() }));
         self.send(agent, Down::Assign(assign)).await;
     }
 
     pub(super) async fn stop(&self, agent: &str, name: Name, now: bool) {
-        self.send(agent, Down::Stop(pb::Stop { run: Some(key(name)), now, why: "test".to_owned() })).await;
+        self.send(agent, Down::Stop(pb::Stop { run: Some(self.key(name)), now, why: "test".to_owned() }))
+            .await;
     }
 
     async fn serve(
@@ -154,7 +159,7 @@ impl Controller {
                 Up::Hello(hello) => {
                     let answers = self.change(|state| {
                         state.streams.insert(hello.agent.clone(), down.clone());
-                        state.greet(hello)
+                        state.greet(&self.sweep, hello)
                     });
                     for answer in answers {
                         send(answer).await?;
@@ -179,20 +184,26 @@ impl Controller {
 }
 
 impl State {
-    fn greet(&mut self, hello: pb::Hello) -> Vec<Down> {
+    fn greet(&mut self, sweep: &str, hello: pb::Hello) -> Vec<Down> {
         let mut answers = Vec::new();
         let mut cursors = Vec::new();
         for (name, run) in &mut self.runs {
-            if run.ended.is_some() && !hello.runs.iter().any(|held| held.run == Some(key(*name))) {
-                continue;
-            }
-            let held = hello.runs.iter().find(|held| held.run == Some(key(*name)));
-            match held {
-                Some(held) if held.last_seq < run.durable => {
-                    run.lost = true;
-                    answers.push(Down::End(pb::End { run: Some(key(*name)), why: "behind".to_owned() }));
+            let agent = &mut run.assign.placement.get_or_insert_default().agent;
+            let is_theirs = *agent == hello.agent || hello.speaks_for.contains(agent);
+            match hello.runs.iter().find(|held| held.run == Some(key(sweep, *name))) {
+                Some(held) => {
+                    agent.clone_from(&hello.agent);
+                    if held.last_seq < run.durable {
+                        run.lost = true;
+                        answers.push(Down::End(pb::End {
+                            run: Some(key(sweep, *name)),
+                            why: "behind".to_owned(),
+                        }));
+                    } else {
+                        cursors.push(pb::Ack { run: Some(key(sweep, *name)), seq: run.durable });
+                    }
                 }
-                Some(_) => cursors.push(pb::Ack { run: Some(key(*name)), seq: run.durable }),
+                None if !is_theirs || run.ended.is_some() => {}
                 None if run.durable == 0 && !run.lost => answers.push(Down::Assign(run.assign.clone())),
                 None => run.lost = true,
             }

@@ -13,7 +13,7 @@ use swath::pb::agent_down::Kind as Down;
 use swath::pb::ended::{Exit, LostWhy};
 use tokio::task::spawn_blocking;
 
-use controller::{Controller, PATIENCE, SWEEP, key};
+use controller::{Controller, PATIENCE};
 use process::{AgentProcess, options};
 
 /// A folder of a test, removed at its end.
@@ -210,8 +210,8 @@ async fn f54_spool_shorter_than_the_cursor_or_gone() {
         kill(started.runner_pid);
         kill(started.command_pid);
         until("its processes are gone", move || !is_alive(started.runner_pid)).await;
-        let name = key((trial, 1));
-        let folder = scratch.runs("s").join(format!("{SWEEP}-{trial}.1-{}", name.fence));
+        let key = controller.key((trial, 1));
+        let folder = scratch.runs("s").join(format!("{}-{trial}.1-{}", key.sweep, key.fence));
         let spool = fs::File::options().write(true).open(folder.join("spool")).unwrap();
         match trial {
             1 => spool.set_len(spool.metadata().unwrap().len() / 2).unwrap(),
@@ -397,7 +397,7 @@ async fn gpus_become_the_variable_and_the_files_own_env_wins() {
             name: "CUDA_VISIBLE_DEVICES".to_owned(),
             value: value.to_owned(),
         }));
-        controller.assign_placed("a", (trial, 1), spec, Some(placement)).await;
+        controller.assign_placed("a", (trial, 1), spec, placement).await;
         controller.end_of((trial, 1)).await;
         assert_eq!(fs::read_to_string(out).unwrap().trim_end(), expected);
     }
@@ -432,7 +432,13 @@ async fn output_is_followed_to_the_runs_end_and_kept_behind_it() {
     controller.assign("a", (1, 1), script(&text)).await;
     controller.until("it reports", |state| !state.runs[&(1, 1)].reports.is_empty()).await;
     let ask = |request, tail, follow| {
-        Down::Follow(pb::Follow { request, run: Some(key((1, 1))), tail, follow, ..pb::Follow::default() })
+        Down::Follow(pb::Follow {
+            request,
+            run: Some(controller.key((1, 1))),
+            tail,
+            follow,
+            ..pb::Follow::default()
+        })
     };
     controller.send("a", ask(1, 2, true)).await;
     controller

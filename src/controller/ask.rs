@@ -1,0 +1,440 @@
+//! What people ask for: the sweep that a request names, its request id, the commands it means, the answer.
+
+use std::sync::Arc;
+
+use crate::controller::clock::Now;
+use crate::controller::core::{Core, Who, internal};
+use crate::controller::handle::{Answer, Call, Opened};
+use crate::controller::loaded::Loaded;
+use crate::controller::pending::{Asked, Job};
+use crate::controller::{Refused, RefusedKind, create, placement};
+use crate::pb::{self, RunId};
+use crate::spec;
+use crate::store::Request;
+use crate::sweep::{Command, Enqueued, Patch, PauseHow, PauseWhy, SweepId, Trial};
+
+/// Longest request id.
+const REQUEST_ID: usize = 64;
+/// Longest note.
+const NOTE_BYTES: usize = 64 << 10;
+
+impl Core {
+    /// Answers a request, now or once its sweep has been folded.
+    pub(super) fn asked(&mut self, asked: Asked, now: Now) {
+        if self.is_ending {
+            return self.answer(asked.reply, Err(Refused::gone()));
+        }
+        let Some(name) = sweep_of(&asked.call) else { return self.asked_of_all(asked, now) };
+        let id = match self.directory.find(name) {
+            Ok(id) => id,
+            Err(refused) => return self.answer(asked.reply, Err(refused)),
+        };
+        match asked.call {
+            Call::ListTrials(request) => return self.read(Job::ListTrials { sweep: id, request, reply: asked.reply }),
+            Call::GetTrial(request) if !request.best => {
+                let (trial, metrics) = (Trial(request.trial), self.metrics(id));
+                return self.read(Job::GetTrial { sweep: id, trial, metrics, reply: asked.reply });
+            }
+            _ => {}
+        }
+        if let Some(why) = self.damaged.get(&id) {
+            let refused = Refused::new(RefusedKind::FailedPrecondition, "SW4004", format!("sweep {id} is damaged: {why}"))
+                .with_help("swath audit verify says more; a backup holds it as it was");
+            return self.answer(asked.reply, Err(refused));
+        }
+        if !self.sweeps.contains_key(&id) {
+            let waiting = self.folding.entry(id).or_default();
+            waiting.push(asked);
+            if waiting.len() == 1 {
+                self.read(Job::Fold { sweep: id });
+            }
+            return;
+        }
+        self.asked_of(id, asked, now);
+    }
+
+    /// A reader has folded a sweep that is over: those who waited for it go on.
+    pub(super) fn folded(&mut self, id: SweepId, result: Result<Box<Loaded>, String>, now: Now) {
+        match result {
+            Ok(loaded) if !self.sweeps.contains_key(&id) => self.adopt(id, *loaded, now.mono),
+            Ok(_) => {}
+            Err(why) => {
+                self.damaged.insert(id, why);
+            }
+        }
+        for asked in self.folding.remove(&id).unwrap_or_default() {
+            self.asked(asked, now);
+        }
+    }
+
+    fn asked_of_all(&mut self, asked: Asked, now: Now) {
+        let Asked { call, actor, reply } = asked;
+        match call {
+            Call::CreateSweep(request) => {
+                let answer = self.once(&actor, &request.request_id.clone(), &Call::CreateSweep(request.clone()), now, |core, who| {
+                    create::create(core, request, who, now).map(Answer::CreateSweep)
+                });
+                self.answer(reply, answer);
+            }
+            Call::ListSweeps(request) => self.read(Job::ListSweeps { request, caller: actor, reply }),
+            Call::Status(_) => {
+                let status = Answer::Status(self.status());
+                self.answer(reply, Ok(status));
+            }
+            Call::Verify(_) => self.read(Job::Verify { reply }),
+            Call::Backup(request) => self.read(Job::Backup { to: request.path.into(), reply }),
+            _ => self.answer(reply, Err(internal("a request that names no sweep"))),
+        }
+    }
+
+    fn asked_of(&mut self, id: SweepId, asked: Asked, now: Now) {
+        let Asked { call, actor, reply } = asked;
+        if let Call::GetSweep(_) = &call {
+            let answer = self.whole(id, now).map(Answer::GetSweep);
+            return self.answer(reply, answer);
+        }
+        if let Call::GetTrial(_) = &call {
+            let Some(best) = self.sweeps.get(&id).and_then(|loaded| loaded.state.best()) else {
+                let refused = Refused::not_found(format!("sweep {id} has no best trial yet")).at("trial");
+                return self.answer(reply, Err(refused));
+            };
+            let metrics = self.metrics(id);
+            return self.read(Job::GetTrial { sweep: id, trial: best, metrics, reply });
+        }
+        self.pending.is_essential |= self.pending.batch.is_empty()
+            && matches!(call, Call::StopSweep(_) | Call::DeleteSweep(_) | Call::StopTrial(_));
+        let request_id = request_id(&call).to_owned();
+        let again = call.clone();
+        let answer = self.once(&actor, &request_id, &again, now, |core, who| core.carry(id, call, who, now));
+        self.answer(reply, answer);
+    }
+
+    /// Carries a request out unless it was already: the same id gets the first answer, another request under it none.
+    fn once(
+        &mut self,
+        name: &Arc<str>,
+        id: &str,
+        call: &Call,
+        now: Now,
+        carry: impl FnOnce(&mut Core, &Who) -> Result<Answer, Refused>,
+    ) -> Result<Answer, Refused> {
+        let actor = self.store.actor(name, &mut self.pending.batch).map_err(|error| internal(&error.to_string()))?;
+        let who = Who { actor, name: Arc::clone(name) };
+        if id.is_empty() {
+            return carry(self, &who);
+        }
+        if id.len() > REQUEST_ID {
+            return Err(Refused::invalid("request_id", format!("request_id has {} bytes; allowed are 1 to 64", id.len())));
+        }
+        let args = *blake3::hash(&call.encoded()).as_bytes();
+        let key = (Arc::clone(name), id.to_owned());
+        let used = || {
+            Refused::new(RefusedKind::AlreadyExists, "SW5008", format!("request id '{id}' was used for another request"))
+                .at("request_id")
+        };
+        if let Some((known, answer)) = self.pending.requests.get(&key) {
+            return if *known == args { answer.clone() } else { Err(used()) };
+        }
+        let stored = self.store.request(actor, id.as_bytes(), now.at).map_err(|error| internal(&error.to_string()))?;
+        match stored {
+            Some(request) if request.args != args => return Err(used()),
+            Some(request) => return self.repeat(call, request.pos, now),
+            None => {}
+        }
+        let pos = self.head().next;
+        let answer = carry(self, &who);
+        if answer.is_ok() {
+            let at = self.stamp(now);
+            let request = Request { caller: actor, id: id.as_bytes().to_vec(), args, pos, at };
+            self.pending.batch.request(request);
+            self.pending.requests.insert(key, (args, answer.clone()));
+        }
+        answer
+    }
+
+    /// The answer to a request that was carried out before: how things stand now, and which trials it made.
+    fn repeat(&mut self, call: &Call, pos: crate::sweep::Pos, now: Now) -> Result<Answer, Refused> {
+        if let Call::CreateSweep(_) = call {
+            return create::repeat(self, pos, now).map(Answer::CreateSweep);
+        }
+        let name = sweep_of(call).unwrap_or_default();
+        let id = self.directory.find(name)?;
+        let sweep = Some(self.message(id, now)?);
+        Ok(match call {
+            Call::SetSweep(_) => Answer::SetSweep(pb::SetSweepResponse { sweep }),
+            Call::PauseSweep(_) => Answer::PauseSweep(pb::PauseSweepResponse { sweep }),
+            Call::ResumeSweep(_) => Answer::ResumeSweep(pb::ResumeSweepResponse { sweep }),
+            Call::StopSweep(_) => Answer::StopSweep(pb::StopSweepResponse { sweep }),
+            Call::DeleteSweep(_) => Answer::DeleteSweep(pb::DeleteSweepResponse { sweep }),
+            Call::StopTrial(request) => {
+                Answer::StopTrial(pb::StopTrialResponse { trial: self.row(id, Trial(request.trial)) })
+            }
+            Call::RetryTrials(request) => {
+                Answer::RetryTrials(pb::RetryTrialsResponse { trials: request.trials.clone(), sweep })
+            }
+            Call::Enqueue(request) => {
+                let count = request.params.len().max(1) * request.repeat.max(1) as usize;
+                let trials = create::proposed_from(self, id, pos, count)?;
+                Answer::Enqueue(pb::EnqueueResponse { trials, sweep, note: String::new() })
+            }
+            Call::Annotate(request) => {
+                let trial = request.trial.and_then(|trial| self.row(id, Trial(trial)));
+                Answer::Annotate(pb::AnnotateResponse { trial, sweep })
+            }
+            _ => return Err(internal("a request that changes nothing has no id")),
+        })
+    }
+
+    fn carry(&mut self, id: SweepId, call: Call, who: &Who, now: Now) -> Result<Answer, Refused> {
+        match call {
+            Call::SetSweep(request) => self.set(id, &request, who, now),
+            Call::PauseSweep(request) => {
+                let how = if request.now { PauseHow::Requeue } else { PauseHow::Drain };
+                self.command(id, &Command::Pause { how, why: PauseWhy::Person }, who, "", now)?;
+                Ok(Answer::PauseSweep(pb::PauseSweepResponse { sweep: Some(self.message(id, now)?) }))
+            }
+            Call::ResumeSweep(request) => self.resume(id, &request, who, now),
+            Call::StopSweep(_) => {
+                self.command(id, &Command::Stop, who, "", now)?;
+                self.end_silent(id, now);
+                Ok(Answer::StopSweep(pb::StopSweepResponse { sweep: Some(self.message(id, now)?) }))
+            }
+            Call::DeleteSweep(request) => {
+                let command = if request.undo { Command::Restore } else { Command::Hide };
+                self.command(id, &command, who, "", now)?;
+                self.end_silent(id, now);
+                Ok(Answer::DeleteSweep(pb::DeleteSweepResponse { sweep: Some(self.message(id, now)?) }))
+            }
+            Call::StopTrial(request) => {
+                let trial = Trial(request.trial);
+                self.command(id, &Command::StopTrial { trial }, who, "", now)?;
+                Ok(Answer::StopTrial(pb::StopTrialResponse { trial: self.row(id, trial) }))
+            }
+            Call::RetryTrials(request) => self.retry(id, &request, who, now),
+            Call::Enqueue(request) => self.enqueue(id, &request, who, now),
+            Call::Annotate(request) => self.annotate(id, &request, who, now),
+            _ => Err(internal("not a request on a sweep")),
+        }
+    }
+
+    fn set(&mut self, id: SweepId, request: &pb::SetSweepRequest, who: &Who, now: Now) -> Result<Answer, Refused> {
+        let version = match request.etag.as_str() {
+            "" => None,
+            etag => Some(etag.parse().map_err(|_| Refused::invalid("etag", format!("'{etag}' is not an etag")))?),
+        };
+        let patch = request.set.iter().map(|text| self.patch(id, text)).collect::<Result<Vec<Patch>, Refused>>()?;
+        self.command(id, &Command::Change { patch, version }, who, "", now)?;
+        for text in &request.set {
+            if let (Some(notes), Some(loaded)) = (text.strip_prefix("notes="), self.sweeps.get_mut(&id)) {
+                notes.clone_into(&mut loaded.notes);
+            }
+        }
+        Ok(Answer::SetSweep(pb::SetSweepResponse { sweep: Some(self.message(id, now)?) }))
+    }
+
+    fn patch(&mut self, id: SweepId, text: &str) -> Result<Patch, Refused> {
+        let patch: spec::Patch = text.parse().map_err(|bad: spec::BadPatch| Refused::invalid("set", bad.to_string()))?;
+        Ok(match patch {
+            spec::Patch::Name(name) => Patch::Name(name),
+            spec::Patch::Parallel(parallel) => Patch::Parallel(parallel),
+            spec::Patch::RunCap(cap) => Patch::RunCap(cap),
+            spec::Patch::GpuHours(hours) => Patch::GpuHours(hours),
+            spec::Patch::Wall(wall) => Patch::Wall(wall.map(|wall| wall.as_secs_f64())),
+            spec::Patch::Retries(retries) => Patch::Retries(retries),
+            spec::Patch::Timeout(timeout) => Patch::Timeout(timeout.map(|timeout| timeout.as_secs_f64())),
+            spec::Patch::Priority(priority) => Patch::Priority(priority),
+            spec::Patch::Tags(tags) => Patch::Tags(tags),
+            spec::Patch::Notes(notes) => Patch::Notes(notes.map(|notes| self.text(id, &notes))),
+        })
+    }
+
+    fn resume(&mut self, id: SweepId, request: &pb::ResumeSweepRequest, who: &Who, now: Now) -> Result<Answer, Refused> {
+        let mut patch: Vec<Patch> = request.trials.map(|trials| Patch::RunCap(Some(trials))).into_iter().collect();
+        for budget in request.budget.iter().flat_map(|text| text.split(',')) {
+            patch.push(self.patch(id, &format!("budget.{}", budget.trim()))?);
+        }
+        if !patch.is_empty() {
+            self.command(id, &Command::Change { patch, version: None }, who, "", now)?;
+        }
+        let home = (!request.home.is_empty()).then(|| request.home.clone());
+        self.command(id, &Command::Resume { home, keep_going: false }, who, "", now)?;
+        Ok(Answer::ResumeSweep(pb::ResumeSweepResponse { sweep: Some(self.message(id, now)?) }))
+    }
+
+    fn retry(&mut self, id: SweepId, request: &pb::RetryTrialsRequest, who: &Who, now: Now) -> Result<Answer, Refused> {
+        let mut trials: Vec<Trial> = request.trials.iter().copied().map(Trial).collect();
+        if !request.state.is_empty() {
+            let state = &self.sweeps[&id].state;
+            let all = (1..=state.trials()).map(Trial);
+            trials.extend(all.filter(|t| state.trial_view(*t).is_some_and(|view| view.shown.word() == request.state)));
+        }
+        trials.sort();
+        trials.dedup();
+        self.command(id, &Command::Retry { trials: trials.clone() }, who, "", now)?;
+        let trials = trials.into_iter().map(|trial| trial.0).collect();
+        Ok(Answer::RetryTrials(pb::RetryTrialsResponse { trials, sweep: Some(self.message(id, now)?) }))
+    }
+
+    fn enqueue(&mut self, id: SweepId, request: &pb::EnqueueRequest, who: &Who, now: Now) -> Result<Answer, Refused> {
+        let what = match request.from {
+            Some(trial) => Enqueued::From(Trial(trial)),
+            None => {
+                let read = |text: &String| {
+                    serde_json::from_str(text).map_err(|bad| Refused::invalid("params", format!("{text}: {bad}")))
+                };
+                Enqueued::Assignments(request.params.iter().map(read).collect::<Result<_, _>>()?)
+            }
+        };
+        let (first, cap) = (self.sweeps[&id].state.trials() + 1, self.sweeps[&id].state.definition().run_cap);
+        self.command(id, &Command::Enqueue { what, repeat: request.repeat.max(1) }, who, "", now)?;
+        let state = &self.sweeps[&id].state;
+        let note = match (cap, state.definition().run_cap) {
+            (Some(old), Some(new)) if old != new => format!("run_cap raised to {new}"),
+            _ => String::new(),
+        };
+        let trials = (first..=state.trials()).collect();
+        Ok(Answer::Enqueue(pb::EnqueueResponse { trials, sweep: Some(self.message(id, now)?), note }))
+    }
+
+    fn annotate(&mut self, id: SweepId, request: &pb::AnnotateRequest, who: &Who, now: Now) -> Result<Answer, Refused> {
+        let trial = request.trial.map(Trial);
+        if request.text.len() > NOTE_BYTES {
+            return Err(Refused::invalid("text", format!("the note has {} bytes; allowed are 65536", request.text.len())));
+        }
+        if !request.add_tags.is_empty() || !request.remove_tags.is_empty() {
+            let (add, remove) = (request.add_tags.clone(), request.remove_tags.clone());
+            self.command(id, &Command::Tag { trial, add, remove }, who, "", now)?;
+        }
+        match (request.excluded, trial) {
+            (Some(true), Some(trial)) => drop(self.command(id, &Command::Exclude { trial }, who, "", now)?),
+            (Some(false), Some(trial)) => drop(self.command(id, &Command::Include { trial }, who, "", now)?),
+            (Some(_), None) => return Err(Refused::invalid("excluded", "only a trial can be excluded")),
+            (None, _) => {}
+        }
+        if !request.text.is_empty() {
+            let text = self.text(id, &request.text);
+            self.command(id, &Command::Annotate { trial, step: request.step, text }, who, &request.text, now)?;
+        }
+        let trial = trial.and_then(|trial| self.row(id, trial));
+        Ok(Answer::Annotate(pb::AnnotateResponse { trial, sweep: Some(self.message(id, now)?) }))
+    }
+
+    fn row(&self, id: SweepId, trial: Trial) -> Option<pb::Trial> {
+        let loaded = self.sweeps.get(&id)?;
+        loaded.rows.get(&trial).cloned().or_else(|| self.stored_row(id, trial))
+    }
+
+    pub(super) fn message(&self, id: SweepId, now: Now) -> Result<pb::Sweep, Refused> {
+        let loaded = self.sweeps.get(&id).ok_or_else(|| internal("the sweep is not loaded"))?;
+        Ok(loaded.message(now.mono, self.home_alive(loaded)))
+    }
+
+    fn home_alive(&self, loaded: &Loaded) -> bool {
+        loaded.state.home().is_some_and(|home| self.links.is_alive(home))
+    }
+
+    /// The sweep with what runs now, its definition and what is odd about it.
+    fn whole(&self, id: SweepId, now: Now) -> Result<pb::Sweep, Refused> {
+        let mut message = self.message(id, now)?;
+        let loaded = &self.sweeps[&id];
+        message.running = loaded.state.live_runs().filter_map(|run| loaded.live_row(run.run.trial)).collect();
+        message.definition = serde_json::to_string(loaded.state.definition()).expect("text keys only");
+        message.remarks.extend(placement::remark(loaded, &self.links));
+        message.run_seconds = loaded.tally.run_seconds.iter().copied().collect();
+        Ok(message)
+    }
+
+    fn status(&self) -> pb::StatusResponse {
+        let mut health = Vec::new();
+        health.extend(self.slow_commit.map(|took| format!("the disk is slow: the last commit took {:.1} s", took.as_secs_f64())));
+        health.extend(self.leap.map(|by| format!("the wall clock has leapt by {:.0} s; stored times go on evenly", by.as_secs_f64())));
+        if self.store.is_pressed() {
+            health.push("the disk is full: nothing but stops and ends is taken".to_owned());
+        }
+        let agent = |(id, agent): (&String, &crate::controller::links::Agent)| pb::status_response::Agent {
+            agent: id.clone(),
+            host: agent.host.clone(),
+            slots: agent.slots,
+            runs: u32::try_from(self.fleet.runs_of(id)).unwrap_or(u32::MAX),
+            alive: self.links.is_alive(id),
+        };
+        pb::StatusResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            store: format!("{:016x}", self.store.id()),
+            epoch: self.store.epoch(),
+            pos: self.store.last_pos().0,
+            pid: std::process::id(),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            data_dir: self.data_dir.display().to_string(),
+            health,
+            agents: self.links.agents().map(agent).collect(),
+            damaged: self.damaged.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
+        }
+    }
+
+    /// A run's output: from the agent that holds it, else the stored tail.
+    pub(super) fn logs(&mut self, request: pb::LogsRequest, reply: Opened<pb::LogsChunk>) {
+        let sweep = match self.directory.find(&request.sweep) {
+            Ok(sweep) => sweep,
+            Err(refused) => return drop(reply.send(Err(refused))),
+        };
+        let trial = Trial(request.trial);
+        let live = self.live(sweep, trial).filter(|run| [0, run.run.attempt].contains(&request.attempt));
+        let stream = live.as_ref().and_then(|run| self.links.stream_to(&run.placements.first()?.agent));
+        let (Some(run), Some(stream)) = (live, stream) else {
+            let note = "the run is over, or its agent is not there: these are the last lines that were stored";
+            return self.read(Job::Tail { sweep, trial, note, reply });
+        };
+        let (sender, chunks) = tokio::sync::mpsc::channel(1024);
+        if reply.send(Ok(chunks)).is_err() {
+            return;
+        }
+        self.follow_requests += 1;
+        let number = self.follow_requests;
+        self.followers.insert(number, (stream, sender));
+        let id = RunId { sweep, run: run.run, fence: run.fence };
+        let follow = pb::Follow {
+            request: number,
+            run: Some(id.into()),
+            tail: request.tail,
+            follow: request.follow,
+            stderr: request.stderr,
+            cancel: false,
+        };
+        self.pending.down(stream, pb::agent_down::Kind::Follow(follow));
+    }
+}
+
+/// The sweep that a request names; none: it is about all of them.
+fn sweep_of(call: &Call) -> Option<&str> {
+    match call {
+        Call::GetSweep(r) => Some(&r.sweep),
+        Call::SetSweep(r) => Some(&r.sweep),
+        Call::PauseSweep(r) => Some(&r.sweep),
+        Call::ResumeSweep(r) => Some(&r.sweep),
+        Call::StopSweep(r) => Some(&r.sweep),
+        Call::DeleteSweep(r) => Some(&r.sweep),
+        Call::ListTrials(r) => Some(&r.sweep),
+        Call::GetTrial(r) => Some(&r.sweep),
+        Call::StopTrial(r) => Some(&r.sweep),
+        Call::RetryTrials(r) => Some(&r.sweep),
+        Call::Enqueue(r) => Some(&r.sweep),
+        Call::Annotate(r) => Some(&r.sweep),
+        Call::CreateSweep(_) | Call::ListSweeps(_) | Call::Status(_) | Call::Verify(_) | Call::Backup(_) => None,
+    }
+}
+
+fn request_id(call: &Call) -> &str {
+    match call {
+        Call::SetSweep(r) => &r.request_id,
+        Call::PauseSweep(r) => &r.request_id,
+        Call::ResumeSweep(r) => &r.request_id,
+        Call::StopSweep(r) => &r.request_id,
+        Call::DeleteSweep(r) => &r.request_id,
+        Call::StopTrial(r) => &r.request_id,
+        Call::RetryTrials(r) => &r.request_id,
+        Call::Enqueue(r) => &r.request_id,
+        Call::Annotate(r) => &r.request_id,
+        _ => "",
+    }
+}

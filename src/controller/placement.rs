@@ -1,0 +1,113 @@
+//! Where the next run of a sweep would be put: a free slot of its home, and the GPUs that it is to have.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use crate::controller::fleet::Fleet;
+use crate::controller::links::{Agent, Links};
+use crate::controller::loaded::Loaded;
+use crate::spec::{Definition, Gpus};
+use crate::sweep::{Device, GpuGrant, Offer, Placement, Trial};
+
+/// What a run gets of the GPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// None is reserved, and the variable stays as it is.
+    Untouched,
+    /// None, and the variable is set to nothing.
+    Hidden,
+    /// So many whole ones.
+    Whole(u32),
+}
+
+/// What each run of a sweep gets on a machine with `usable` GPUs.
+pub(super) fn wish(definition: &Definition, usable: u32) -> Wish {
+    match definition.resources.gpus {
+        Some(Gpus::Whole(0)) => Wish::Hidden,
+        Some(Gpus::Whole(gpus)) => Wish::Whole(gpus),
+        // Refused when the sweep is created.
+        Some(Gpus::Share(_)) => Wish::Untouched,
+        None if usable > 0 && parallel(definition, usable) <= usable => Wish::Whole(1),
+        None => Wish::Untouched,
+    }
+}
+
+/// Runs at once.
+pub(super) fn parallel(definition: &Definition, usable: u32) -> u32 {
+    definition.parallel.unwrap_or(usable.max(1))
+}
+
+/// A slot for the sweep's next run; none: nothing is free, or nobody may start it.
+pub(super) fn offer(loaded: &Loaded, links: &Links, fleet: &Fleet, now: Instant) -> Option<Offer> {
+    let state = &loaded.state;
+    let home = state.home()?;
+    let agent = links.agent(home).filter(|_| links.is_alive(home))?;
+    let wanted = agent.only.is_none_or(|only| only == state.id());
+    let has_slot = fleet.runs_of(home) < agent.slots as usize;
+    if agent.is_draining || !wanted || !has_slot {
+        return None;
+    }
+    let usable = usable(agent);
+    let (devices, gpus) = match wish(state.definition(), usable) {
+        Wish::Untouched => (Vec::new(), GpuGrant::Untouched),
+        Wish::Hidden => (Vec::new(), GpuGrant::Hidden),
+        Wish::Whole(wanted) => (whole(agent, fleet, wanted as usize)?, GpuGrant::Devices),
+    };
+    let placement = Placement {
+        agent: home.to_owned(),
+        machine: agent.machine.clone(),
+        host: agent.host.clone(),
+        devices,
+        gpus,
+    };
+    Some(Offer {
+        placements: vec![placement],
+        parallel: usable.max(1),
+        held_back: fleet.waiting(state.id(), now),
+        silent: silent(loaded, links, now),
+    })
+}
+
+fn usable(agent: &Agent) -> u32 {
+    u32::try_from(agent.devices.len()).unwrap_or(u32::MAX)
+}
+
+fn whole(agent: &Agent, fleet: &Fleet, wanted: usize) -> Option<Vec<Device>> {
+    let free = fleet.free(&agent.machine, &agent.devices);
+    (free.len() >= wanted).then(|| free.into_iter().take(wanted).cloned().collect())
+}
+
+/// Trials whose run has been silent for longer than the sweep waits.
+pub(super) fn silent(loaded: &Loaded, links: &Links, now: Instant) -> BTreeSet<Trial> {
+    let Some(patience) = loaded.state.definition().on_silence.replace_after else { return BTreeSet::new() };
+    let is_silent = |agent: &str| links.gone_since(agent).is_some_and(|since| since + patience <= now);
+    let runs = loaded.state.live_runs();
+    runs.filter(|run| run.placements.iter().any(|p| is_silent(&p.agent))).map(|run| run.run.trial).collect()
+}
+
+/// When the next run of the sweep becomes silent.
+pub(super) fn next_silent(loaded: &Loaded, links: &Links, now: Instant) -> Option<Instant> {
+    let patience = loaded.state.definition().on_silence.replace_after?;
+    let runs = loaded.state.live_runs();
+    let times = runs.flat_map(|run| run.placements).filter_map(|p| Some(links.gone_since(&p.agent)? + patience));
+    times.filter(|time| *time > now).min()
+}
+
+/// What people should know of where the sweep's runs go.
+pub(super) fn remark(loaded: &Loaded, links: &Links) -> Option<String> {
+    let definition = loaded.state.definition();
+    let agent = loaded.state.home().filter(|home| links.is_alive(home)).and_then(|home| links.agent(home))?;
+    let usable = usable(agent);
+    match wish(definition, usable) {
+        Wish::Whole(wanted) if wanted > usable => Some(format!(
+            "cannot be placed: a run wants {wanted} GPUs, and {} has {usable} usable ones",
+            agent.host
+        )),
+        Wish::Untouched if usable > 0 => Some(format!(
+            "no GPU is reserved: parallel is {}, and {} has {usable} usable GPUs",
+            parallel(definition, usable),
+            agent.host
+        )),
+        Wish::Whole(_) | Wish::Untouched | Wish::Hidden => None,
+    }
+}
