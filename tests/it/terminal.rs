@@ -77,32 +77,21 @@ impl Screen {
             Err(error) if error.error_len().is_none() => error.valid_up_to(),
             Err(error) => panic!("not UTF-8: {error} in {:?}", String::from_utf8_lossy(&rest)),
         };
-        let text = std::str::from_utf8(&rest[..whole]).unwrap();
-        let mut characters = text.char_indices();
-        let mut used = whole;
-        while let Some((at, c)) = characters.next() {
-            if c == '\u{1b}' {
-                let Some(end) = text[at + 2..].find(|c: char| ('@'..='~').contains(&c)).filter(|_| text.len() > at + 2)
-                else {
-                    used = at;
-                    break;
-                };
-                assert_eq!(&text[at + 1..at + 2], "[", "an unknown sequence: {:?}", &text[at..]);
-                self.sequence(&text[at + 2..at + 2 + end + 1]);
-                characters = text[at + 2 + end + 1..].char_indices();
-                let base = at + 2 + end + 1;
-                return self.feed_rest(&rest[base..]);
+        let mut text = std::str::from_utf8(&rest[..whole]).unwrap();
+        while let Some(c) = text.chars().next() {
+            if c != '\u{1b}' {
+                self.character(c);
+                text = &text[c.len_utf8()..];
+                continue;
             }
-            self.character(c);
+            // Not all of a sequence may be here yet.
+            let end = text.char_indices().skip(2).find(|(_, c)| ('@'..='~').contains(c));
+            let Some((end, _)) = end else { break };
+            assert!(text.starts_with("\u{1b}["), "an unknown sequence: {text:?}");
+            self.sequence(&text[2..=end]);
+            text = &text[end + 1..];
         }
-        self.rest = rest[used..].to_vec();
-    }
-
-    /// Goes on behind a sequence.
-    fn feed_rest(&mut self, bytes: &[u8]) {
-        let (all, bytes) = (std::mem::take(&mut self.bytes), bytes.to_vec());
-        self.feed(&bytes);
-        self.bytes = all;
+        self.rest = [text.as_bytes(), &rest[whole..]].concat();
     }
 
     fn sequence(&mut self, text: &str) {
@@ -269,7 +258,7 @@ impl Session {
         assert_eq!(status.unwrap().code(), Some(code), "\n{}", screen.all());
         assert!(screen.overflows.is_empty(), "wider than the terminal: {:#?}", screen.overflows);
         self.has_modes_of_before();
-        self.screen
+        std::mem::replace(&mut self.screen, Screen::new(1, 1))
     }
 
     fn has_modes_of_before(&self) {
