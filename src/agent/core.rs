@@ -249,7 +249,11 @@ impl AgentCore {
             connected: matches!(self.link, Link::Ready { .. }),
             runs: self.runs.len(),
             live: self.runs.values().filter(|held| held.phase != Phase::Ended).count(),
-            stopping: self.runs.values().filter(|held| held.phase != Phase::Ended && held.stop.is_some()).count(),
+            stopping: self
+                .runs
+                .values()
+                .filter(|held| held.phase != Phase::Ended && held.stop.is_some())
+                .count(),
             problem: self.problem.clone(),
         }
     }

@@ -18,7 +18,10 @@ pub(super) struct Agents(pub(super) Handle);
 impl AgentService for Agents {
     type ConnectStream = Stream<pb::AgentDown>;
 
-    async fn connect(&self, request: Request<Streaming<pb::AgentUp>>) -> Result<Response<Self::ConnectStream>, Status> {
+    async fn connect(
+        &self,
+        request: Request<Streaming<pb::AgentUp>>,
+    ) -> Result<Response<Self::ConnectStream>, Status> {
         let controller = acting(&self.0, &request);
         // A message that cannot be read ends the stream: the agent says hello again.
         let inbound = request.into_inner().map_while(Result::ok);

@@ -28,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 use crate::api::client::{Client, connect_socket};
 use crate::api::serve;
 use crate::controller::{self, Controller, Ended};
-use crate::store::{self, DataDir, DirError, Held, Lock, LockError, NetworkRule, OpenError, Store, SystemDisk};
+use crate::store::{
+    self, DataDir, DirError, Held, Lock, LockError, NetworkRule, OpenError, Store, SystemDisk,
+};
 
 /// How long a holder that does not answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -102,7 +104,12 @@ impl Local {
     /// # Errors
     ///
     /// See [`DirError`].
-    pub fn prepare(dir: &Path, chosen: bool, options: store::Options, on_end: OnEnd) -> Result<(Self, Option<String>), Error> {
+    pub fn prepare(
+        dir: &Path,
+        chosen: bool,
+        options: store::Options,
+        on_end: OnEnd,
+    ) -> Result<(Self, Option<String>), Error> {
         let (dir, note) = match DataDir::prepare(dir, &*options.disk, NetworkRule::Refuse) {
             Ok(dir) => (dir, None),
             Err(DirError::Network { dir, kind }) if !chosen => {
@@ -117,13 +124,8 @@ impl Local {
             }
             Err(error) => return Err(error.into()),
         };
-        let inner = Inner {
-            dir,
-            options,
-            on_end,
-            holding: Mutex::new(None),
-            leaving: CancellationToken::new(),
-        };
+        let inner =
+            Inner { dir, options, on_end, holding: Mutex::new(None), leaving: CancellationToken::new() };
         Ok((Local { inner: Arc::new(inner) }, note))
     }
 
@@ -200,10 +202,10 @@ impl Local {
             Err(LockError::Io { path, source }) => return Err(Error::Socket { path, source }),
         };
         let options = self.inner.options.clone();
-        let data_dir = self.dir().to_owned();
         let opened = tokio::task::spawn_blocking(move || -> Result<(Lock, Controller), Error> {
             let store = Store::open(&lock, &options)?;
-            let controller = controller::start(store, controller::Options { data_dir })?;
+            let controller =
+                controller::start(store, controller::Options { data_dir: lock.dir().path().to_owned() })?;
             Ok((lock, controller))
         });
         let (lock, controller) = opened.await.map_err(|panic| Error::Ended(panic.to_string()))??;

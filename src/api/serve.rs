@@ -27,10 +27,16 @@ const STREAMS: u32 = 100;
 /// # Errors
 ///
 /// The listener failed.
-pub async fn serve(controller: Handle, listener: UnixListener, stop: CancellationToken) -> Result<(), tonic::transport::Error> {
+pub async fn serve(
+    controller: Handle,
+    listener: UnixListener,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
     macro_rules! limited {
         ($server:ident, $service:expr) => {
-            $server::new($service).max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT)
+            $server::new($service)
+                .max_decoding_message_size(MESSAGE_LIMIT)
+                .max_encoding_message_size(MESSAGE_LIMIT)
         };
     }
     let (health, health_service) = tonic_health::server::health_reporter();

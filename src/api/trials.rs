@@ -14,7 +14,10 @@ pub(super) struct Trials(pub(super) Handle);
 
 #[tonic::async_trait]
 impl TrialService for Trials {
-    async fn list(&self, request: Request<pb::ListTrialsRequest>) -> Result<Response<pb::ListTrialsResponse>, Status> {
+    async fn list(
+        &self,
+        request: Request<pb::ListTrialsRequest>,
+    ) -> Result<Response<pb::ListTrialsResponse>, Status> {
         let controller = acting(&self.0, &request);
         Ok(Response::new(controller.list_trials(request.into_inner()).await?))
     }
@@ -24,22 +27,34 @@ impl TrialService for Trials {
         Ok(Response::new(controller.get_trial(request.into_inner()).await?))
     }
 
-    async fn stop(&self, request: Request<pb::StopTrialRequest>) -> Result<Response<pb::StopTrialResponse>, Status> {
+    async fn stop(
+        &self,
+        request: Request<pb::StopTrialRequest>,
+    ) -> Result<Response<pb::StopTrialResponse>, Status> {
         let controller = acting(&self.0, &request);
         Ok(Response::new(controller.stop_trial(request.into_inner()).await?))
     }
 
-    async fn retry(&self, request: Request<pb::RetryTrialsRequest>) -> Result<Response<pb::RetryTrialsResponse>, Status> {
+    async fn retry(
+        &self,
+        request: Request<pb::RetryTrialsRequest>,
+    ) -> Result<Response<pb::RetryTrialsResponse>, Status> {
         let controller = acting(&self.0, &request);
         Ok(Response::new(controller.retry_trials(request.into_inner()).await?))
     }
 
-    async fn enqueue(&self, request: Request<pb::EnqueueRequest>) -> Result<Response<pb::EnqueueResponse>, Status> {
+    async fn enqueue(
+        &self,
+        request: Request<pb::EnqueueRequest>,
+    ) -> Result<Response<pb::EnqueueResponse>, Status> {
         let controller = acting(&self.0, &request);
         Ok(Response::new(controller.enqueue(request.into_inner()).await?))
     }
 
-    async fn annotate(&self, request: Request<pb::AnnotateRequest>) -> Result<Response<pb::AnnotateResponse>, Status> {
+    async fn annotate(
+        &self,
+        request: Request<pb::AnnotateRequest>,
+    ) -> Result<Response<pb::AnnotateResponse>, Status> {
         let controller = acting(&self.0, &request);
         Ok(Response::new(controller.annotate(request.into_inner()).await?))
     }

@@ -35,8 +35,12 @@ pub fn run(command: Command, settings: &Settings, out: &mut dyn Write) -> Result
     let Command::Verify(args) = command;
     let file = args.file.unwrap_or_else(|| settings.data_dir.value.join("store.db"));
     if !file.is_file() {
-        return Err(Failure::new(Exit::NotFound, "SW4007", format!("there is no store at {}", file.display()))
-            .help("name the file, or give --data-dir"));
+        return Err(Failure::new(
+            Exit::NotFound,
+            "SW4007",
+            format!("there is no store at {}", file.display()),
+        )
+        .help("name the file, or give --data-dir"));
     }
     let verified = store::verify(&file).map_err(crate::api::local::Error::Open)?;
     let bad = worst(&verified);

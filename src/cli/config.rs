@@ -38,11 +38,13 @@ pub fn run(command: &Command, settings: &Settings, out: &mut dyn Write) -> Resul
         ("log", settings.log.value.clone(), settings.log.origin.to_string()),
     ];
     if settings.output.value.is_data() {
-        let list: Vec<_> = rows.iter().map(|(key, value, from)| json!({"key": key, "value": value, "from": from})).collect();
+        let list: Vec<_> =
+            rows.iter().map(|(key, value, from)| json!({"key": key, "value": value, "from": from})).collect();
         output::document(settings.output.value, &json!({"file": file, "settings": list}), out)?;
         return Ok(Exit::Done);
     }
-    let mut table = Table::new([Column::text("SETTING", 0), Column::text("VALUE", 0), Column::text("FROM", 0)]);
+    let mut table =
+        Table::new([Column::text("SETTING", 0), Column::text("VALUE", 0), Column::text("FROM", 0)]);
     for (key, value, from) in rows {
         table.row([key.to_owned(), value, from]);
     }

@@ -125,7 +125,10 @@ impl Node {
 
 /// Waits until no run of the agent is on its way out.
 async fn settled(keeper: &AgentHandle) {
-    let _ = keeper.watch().wait_for(|status| status.connected && status.runs == status.live && status.stopping == 0).await;
+    let _ = keeper
+        .watch()
+        .wait_for(|status| status.connected && status.runs == status.live && status.stopping == 0)
+        .await;
 }
 
 /// An agent's id that names this process: `run-4711-9f86d081`.
@@ -155,7 +158,8 @@ pub async fn only_unfinished(client: &Client) -> Result<String, Failure> {
         [] => Err(Failure::new(Exit::NotFound, "SW5004", "no sweep is unfinished, so one has to be named")
             .help("swath sweep list shows all of them; @last is the newest")),
         several => {
-            let start = Failure::new(Exit::Usage, "SW2001", "several sweeps are unfinished, so one has to be named");
+            let start =
+                Failure::new(Exit::Usage, "SW2001", "several sweeps are unfinished, so one has to be named");
             Err(several.iter().fold(start, |failure, sweep| {
                 failure.context(format!("{}  {}", sweep.sweep, crate::cli::format::escape(&sweep.name)))
             }))

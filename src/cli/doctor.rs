@@ -98,7 +98,12 @@ fn write(check: &Check, color: bool, out: &mut dyn Write) -> Result<(), Failure>
 fn store(dir: &Path) -> Check {
     let file = dir.join("store.db");
     let Ok(kind) = fs::metadata(&file) else {
-        return Check::new("store", Verdict::Ok, format!("none yet; the first swath run makes it in {}", dir.display()), "");
+        return Check::new(
+            "store",
+            Verdict::Ok,
+            format!("none yet; the first swath run makes it in {}", dir.display()),
+            "",
+        );
     };
     match store::verify(&file) {
         Ok(verified) if verified.bad.is_empty() => {
@@ -107,7 +112,12 @@ fn store(dir: &Path) -> Check {
         }
         Ok(verified) => {
             let bad = audit::worst(&verified).unwrap_or_default();
-            Check::new("store", Verdict::Fail, bad, "restore the last backup: swath restore BACKUP --data-dir NEW")
+            Check::new(
+                "store",
+                Verdict::Fail,
+                bad,
+                "restore the last backup: swath restore BACKUP --data-dir NEW",
+            )
         }
         Err(error) => Check::new("store", Verdict::Fail, error.to_string(), "see swath help SW4003"),
     }
@@ -125,7 +135,12 @@ fn space(dir: &Path) -> Check {
                 Check::new("disk", Verdict::Ok, found, "")
             }
         }
-        Err(error) => Check::new("disk", Verdict::Warn, format!("{}: {error}", there.display()), "see that the folder can be read"),
+        Err(error) => Check::new(
+            "disk",
+            Verdict::Warn,
+            format!("{}: {error}", there.display()),
+            "see that the folder can be read",
+        ),
     }
 }
 
@@ -133,10 +148,20 @@ fn python() -> Check {
     for name in ["python", "python3"] {
         if let Some(path) = on_path(name) {
             let what = if name == "python3" { " (there is no python; it is taken instead)" } else { "" };
-            return Check::new("python", Verdict::Ok, format!("{}{what}: what '${{interpreter}}' starts here", path.display()), "");
+            return Check::new(
+                "python",
+                Verdict::Ok,
+                format!("{}{what}: what '${{interpreter}}' starts here", path.display()),
+                "",
+            );
         }
     }
-    Check::new("python", Verdict::Warn, "neither python nor python3 is on PATH", "install one, or name another program in the file's command")
+    Check::new(
+        "python",
+        Verdict::Warn,
+        "neither python nor python3 is on PATH",
+        "install one, or name another program in the file's command",
+    )
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
@@ -151,12 +176,19 @@ fn gpu() -> Check {
         Ok(list) if list.is_empty() && visible.is_some() => {
             Check::new("gpu", Verdict::Ok, "none usable; CUDA_VISIBLE_DEVICES is set and decides", "")
         }
-        Ok(list) if list.is_empty() => Check::new("gpu", Verdict::Ok, "none found (no NVIDIA driver); runs use the CPU", ""),
+        Ok(list) if list.is_empty() => {
+            Check::new("gpu", Verdict::Ok, "none found (no NVIDIA driver); runs use the CPU", "")
+        }
         Ok(list) => {
             let names: Vec<String> = list.iter().map(|gpu| format!("{} {}", gpu.index, gpu.name)).collect();
             Check::new("gpu", Verdict::Ok, names.join(" · "), "")
         }
-        Err(error) => Check::new("gpu", Verdict::Fail, error.to_string(), "try nvidia-smi; or go on without: swath run --gpus none"),
+        Err(error) => Check::new(
+            "gpu",
+            Verdict::Fail,
+            error.to_string(),
+            "try nvidia-smi; or go on without: swath run --gpus none",
+        ),
     }
 }
 
@@ -175,7 +207,12 @@ fn processes() -> Check {
 fn clock() -> Check {
     const BEGINNING_OF_2024_US: i64 = 1_704_067_200_000_000;
     if super::words::now_us() < BEGINNING_OF_2024_US {
-        return Check::new("clock", Verdict::Fail, "it stands before 2024", "set it, or start chronyd or systemd-timesyncd");
+        return Check::new(
+            "clock",
+            Verdict::Fail,
+            "it stands before 2024",
+            "set it, or start chronyd or systemd-timesyncd",
+        );
     }
     Check::new("clock", Verdict::Ok, "set", "")
 }

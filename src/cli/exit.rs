@@ -85,7 +85,18 @@ mod tests {
     fn the_table_names_every_code() {
         use Exit::*;
         let all = [
-            Done, Failed, Usage, BadFile, NotFound, Denied, Unreachable, Refused, Damaged, NoBest, Interrupted, CtrlC,
+            Done,
+            Failed,
+            Usage,
+            BadFile,
+            NotFound,
+            Denied,
+            Unreachable,
+            Refused,
+            Damaged,
+            NoBest,
+            Interrupted,
+            CtrlC,
             Terminated,
         ];
         for exit in all {

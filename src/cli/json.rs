@@ -45,7 +45,8 @@ fn descriptors() -> &'static DescriptorPool {
 /// lists and zeroes written, absent fields left out.
 pub fn of<M: Named>(message: &M) -> Json {
     let name = format!("swath.v1.{}", M::NAME);
-    let descriptor = descriptors().get_message_by_name(&name).expect("Named holds for messages of the package");
+    let descriptor =
+        descriptors().get_message_by_name(&name).expect("Named holds for messages of the package");
     let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())
         .expect("an encoded message decodes by its own descriptor");
     let options = SerializeOptions::new().skip_default_fields(false);
@@ -86,8 +87,12 @@ fn plain(assignment: Json) -> Json {
 fn plain_value(value: Json) -> Json {
     let Json::Object(map) = value else { return Json::Null };
     match map.into_iter().next() {
-        Some((kind, Json::String(digits))) if kind == "integer" => serde_json::from_str(&digits).unwrap_or(Json::String(digits)),
-        Some((kind, Json::String(text))) if kind == "json" => serde_json::from_str(&text).map_or(Json::String(text), untagged),
+        Some((kind, Json::String(digits))) if kind == "integer" => {
+            serde_json::from_str(&digits).unwrap_or(Json::String(digits))
+        }
+        Some((kind, Json::String(text))) if kind == "json" => {
+            serde_json::from_str(&text).map_or(Json::String(text), untagged)
+        }
         Some((_, inner)) => inner,
         None => Json::Null,
     }
@@ -96,10 +101,14 @@ fn plain_value(value: Json) -> Json {
 /// The value's stored form (see `space::Value`) with its `$` marks taken off, for readers that know none of them.
 fn untagged(json: Json) -> Json {
     match json {
-        Json::Object(map) if map.len() == 1 && map.keys().all(|key| key == "$map" || key == "$int" || key == "$float") => {
+        Json::Object(map)
+            if map.len() == 1 && map.keys().all(|key| key == "$map" || key == "$int" || key == "$float") =>
+        {
             map.into_iter().next().map_or(Json::Null, |(_, inner)| untagged(inner))
         }
-        Json::Object(map) => Json::Object(map.into_iter().map(|(key, value)| (key, untagged(value))).collect()),
+        Json::Object(map) => {
+            Json::Object(map.into_iter().map(|(key, value)| (key, untagged(value))).collect())
+        }
         Json::Array(items) => Json::Array(items.into_iter().map(untagged).collect()),
         other => other,
     }
@@ -111,7 +120,10 @@ mod tests {
 
     #[test]
     fn a_trial_is_what_the_contract_shows() {
-        let entry = |name: &str, kind| pb::assignment::Entry { name: name.into(), value: Some(pb::Value { kind: Some(kind) }) };
+        let entry = |name: &str, kind| pb::assignment::Entry {
+            name: name.into(),
+            value: Some(pb::Value { kind: Some(kind) }),
+        };
         use pb::value::Kind;
         let trial = pb::Trial {
             sweep: "q7k2m9xa".into(),
@@ -125,14 +137,22 @@ mod tests {
                     entry("nothing", Kind::Null(0)),
                 ],
             }),
-            objectives: vec![pb::Objective { name: "val_loss".into(), value: Some(0.1832), step: Some(29), ..Default::default() }],
+            objectives: vec![pb::Objective {
+                name: "val_loss".into(),
+                value: Some(0.1832),
+                step: Some(29),
+                ..Default::default()
+            }],
             feasible: true,
             rank: Some(1),
             ..Default::default()
         };
         let json = of(&trial);
         assert_eq!(json["state"], "SUCCEEDED");
-        assert_eq!(json["params"].to_string(), r#"{"lr":0.00031,"batch_size":64,"opt":{"z":1,"a":"NaN"},"nothing":null}"#);
+        assert_eq!(
+            json["params"].to_string(),
+            r#"{"lr":0.00031,"batch_size":64,"opt":{"z":1,"a":"NaN"},"nothing":null}"#
+        );
         assert_eq!(json["objectives"][0]["step"], "29");
         assert_eq!(json["rank"], 1);
         assert_eq!(json["runs"], serde_json::json!([]));

@@ -104,7 +104,12 @@ impl Live {
     /// # Errors
     ///
     /// The controller is lost.
-    pub async fn take(&mut self, message: &pb::WatchResponse, sweep: &pb::Sweep, client: &Client) -> Result<(), Failure> {
+    pub async fn take(
+        &mut self,
+        message: &pb::WatchResponse,
+        sweep: &pb::Sweep,
+        client: &Client,
+    ) -> Result<(), Failure> {
         self.refresh(sweep);
         for trial in ended_trials(message) {
             let request = pb::GetTrialRequest { sweep: sweep.sweep.clone(), trial, best: false };
@@ -220,7 +225,13 @@ impl Live {
 
     fn head(&self, columns: usize) -> String {
         let sweep = &self.sweep;
-        let left = format!("{}  {}   {} · seed {}", escape(&sweep.name), sweep.sweep, words::purpose(sweep), sweep.seed);
+        let left = format!(
+            "{}  {}   {} · seed {}",
+            escape(&sweep.name),
+            sweep.sweep,
+            words::purpose(sweep),
+            sweep.seed
+        );
         let mark = if self.utf8 { "● " } else { "* " };
         let state = format!("{mark}{}", words::sweep_state(sweep));
         let room = columns.saturating_sub(state.width() + 1);
@@ -246,7 +257,8 @@ impl Live {
 
     fn time(&self) -> String {
         let gone = words::seconds(self.sweep.wall.as_ref());
-        let gone = if self.sweep.state() == pb::sweep::State::Running { gone + self.begun.elapsed() } else { gone };
+        let gone =
+            if self.sweep.state() == pb::sweep::State::Running { gone + self.begun.elapsed() } else { gone };
         let left = match progress::remaining(&self.sweep) {
             Some(left) => format!("about {} left", duration(left)),
             None if self.sweep.trials.is_none() => "no limit is set".to_owned(),

@@ -31,7 +31,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn write(command: &clap::Command, name: &str, args: &Args, written: &mut u64, out: &mut dyn Write) -> Result<(), Failure> {
+fn write(
+    command: &clap::Command,
+    name: &str,
+    args: &Args,
+    written: &mut u64,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).title(name.to_uppercase()).render(&mut page)?;
     let path = args.dir.join(format!("{name}.1"));

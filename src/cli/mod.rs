@@ -137,7 +137,9 @@ pub fn main() -> ExitCode {
     };
     let settings = match settings::resolve(&cli.global) {
         Ok(settings) => settings,
-        Err(failure) => return report(&failure, false, Stream::Stderr.color(cli.global.color.unwrap_or_default())),
+        Err(failure) => {
+            return report(&failure, false, Stream::Stderr.color(cli.global.color.unwrap_or_default()));
+        }
     };
     for warning in &settings.warnings {
         talk!("warning: {warning}");
@@ -166,17 +168,25 @@ fn dispatch(command: Command, settings: &Settings, out: &mut dyn Write) -> Resul
         Command::Run(args) => run::run(*args, settings, out),
         Command::Watch(args) => watch::run(args, settings, out),
         Command::Check(args) => check::run(&args, settings, out),
-        Command::Sweep(command) => connected(settings, out, command.changes(), async |session| sweep::run(command, session).await),
-        Command::Trial(command) => connected(settings, out, command.changes(), async |session| trial::run(command, session).await),
+        Command::Sweep(command) => {
+            connected(settings, out, command.changes(), async |session| sweep::run(command, session).await)
+        }
+        Command::Trial(command) => {
+            connected(settings, out, command.changes(), async |session| trial::run(command, session).await)
+        }
         Command::Audit(command) => audit::run(command, settings, out),
         Command::Config(command) => config::run(&command, settings, out),
         Command::Doctor(args) => doctor::run(&args, settings, out),
-        Command::Backup(args) => connected(settings, out, false, async |session| backup::run(args, session).await),
+        Command::Backup(args) => {
+            connected(settings, out, false, async |session| backup::run(args, session).await)
+        }
         Command::Restore(args) => restore::run(&args, settings, out),
         Command::Help(args) => help::run(&args, out),
         Command::Completions(args) => completions::run(&args, out),
         Command::Man(args) => man::run(&args, out),
-        Command::Exec { .. } => Err(Failure::usage("exec takes its command after --").help("swath exec -- CMD ARG ..")),
+        Command::Exec { .. } => {
+            Err(Failure::usage("exec takes its command after --").help("swath exec -- CMD ARG .."))
+        }
     }
 }
 

@@ -44,9 +44,13 @@ pub enum Choice {
 pub fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choice, Failure> {
     let setting = || {
         <Choice as clap::ValueEnum>::from_str(&settings.progress.value, true).map_err(|_| {
-            Failure::new(Exit::Usage, "SW2002", format!("'{}' is no form of progress", settings.progress.value))
-                .context(format!("from: {}", settings.progress.origin))
-                .help("auto, live, lines, json or none")
+            Failure::new(
+                Exit::Usage,
+                "SW2002",
+                format!("'{}' is no form of progress", settings.progress.value),
+            )
+            .context(format!("from: {}", settings.progress.origin))
+            .help("auto, live, lines, json or none")
         })
     };
     let choice = match option {
@@ -177,13 +181,26 @@ pub async fn follow_until(
                 },
             };
             match (wish, agent) {
-                (Wish::Detach, _) => { view.end(&sweep); return Ok((sweep, Some(Exit::Done))); }
-                (Wish::Pause(exit), None) => { view.end(&sweep); return Ok((sweep, Some(exit))); }
-                (Wish::Pause(exit), Some(agent)) if asked.is_some() => { agent.kill_runs(); asked = Some(exit); }
+                (Wish::Detach, _) => {
+                    view.end(&sweep);
+                    return Ok((sweep, Some(Exit::Done)));
+                }
+                (Wish::Pause(exit), None) => {
+                    view.end(&sweep);
+                    return Ok((sweep, Some(exit)));
+                }
+                (Wish::Pause(exit), Some(agent)) if asked.is_some() => {
+                    agent.kill_runs();
+                    asked = Some(exit);
+                }
                 (Wish::Pause(exit), Some(_)) => {
                     asked = Some(exit);
                     view.say("pausing: running trials are stopped and go back to the queue; Ctrl-C again kills them now");
-                    let request = pb::PauseSweepRequest { request_id: request_id(), sweep: follower.id.clone(), now: true };
+                    let request = pb::PauseSweepRequest {
+                        request_id: request_id(),
+                        sweep: follower.id.clone(),
+                        now: true,
+                    };
                     match client.sweeps().pause(request).await {
                         Ok(response) => sweep = response.into_inner().sweep.unwrap_or(sweep),
                         // It ended meanwhile: the stream says so.
@@ -196,7 +213,8 @@ pub async fn follow_until(
                     }
                 }
                 (Wish::Stop, _) => {
-                    let request = pb::StopSweepRequest { request_id: request_id(), sweep: follower.id.clone() };
+                    let request =
+                        pb::StopSweepRequest { request_id: request_id(), sweep: follower.id.clone() };
                     client.sweeps().stop(request).await?;
                 }
             }
@@ -212,7 +230,10 @@ struct Follower {
 }
 
 impl Follower {
-    async fn open(&self, detail: pb::watch_request::ReportDetail) -> Result<tonic::Streaming<pb::WatchResponse>, Failure> {
+    async fn open(
+        &self,
+        detail: pb::watch_request::ReportDetail,
+    ) -> Result<tonic::Streaming<pb::WatchResponse>, Failure> {
         let request = pb::WatchRequest { sweep: self.id.clone(), from: self.from, reports: detail as i32 };
         Ok(self.client.sweeps().watch(request).await?.into_inner())
     }
@@ -225,7 +246,10 @@ impl Follower {
 /// Whether a message may have ended or paused the sweep.
 fn closes(message: &pb::WatchResponse) -> bool {
     message.entries.iter().any(|entry| {
-        matches!(entry.kind.as_str(), "SweepEnded" | "SweepPaused" | "SweepHidden" | "RunEnded" | "TrialWithdrawn")
+        matches!(
+            entry.kind.as_str(),
+            "SweepEnded" | "SweepPaused" | "SweepHidden" | "RunEnded" | "TrialWithdrawn"
+        )
     })
 }
 
@@ -283,7 +307,12 @@ impl View {
         }
     }
 
-    async fn take(&mut self, message: &pb::WatchResponse, sweep: &pb::Sweep, client: &Client) -> Result<(), Failure> {
+    async fn take(
+        &mut self,
+        message: &pb::WatchResponse,
+        sweep: &pb::Sweep,
+        client: &Client,
+    ) -> Result<(), Failure> {
         match self {
             View::Lines(lines) => lines.take(message, sweep, client).await,
             View::Live(live) => live.take(message, sweep, client).await,
@@ -371,7 +400,12 @@ impl Lines {
         self.start_from(sweep);
     }
 
-    async fn take(&mut self, message: &pb::WatchResponse, sweep: &pb::Sweep, client: &Client) -> Result<(), Failure> {
+    async fn take(
+        &mut self,
+        message: &pb::WatchResponse,
+        sweep: &pb::Sweep,
+        client: &Client,
+    ) -> Result<(), Failure> {
         for trial in ended_trials(message) {
             if self.shown.contains(&trial) {
                 continue;
@@ -428,7 +462,9 @@ impl Lines {
     /// Whether the trial is better than all before it.
     fn is_best(&mut self, trial: &pb::Trial) -> bool {
         let counts = trial.feasible && trial.state() != pb::trial::State::Failed;
-        let Some((objective, value)) = trial.objectives.first().and_then(|o| Some((o, o.value?))) else { return false };
+        let Some((objective, value)) = trial.objectives.first().and_then(|o| Some((o, o.value?))) else {
+            return false;
+        };
         let better = self.best.is_none_or(|best| match objective.goal() {
             pb::objective::Goal::Maximize => value > best,
             pb::objective::Goal::Minimize | pb::objective::Goal::Unspecified => value < best,
@@ -500,7 +536,10 @@ pub fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
                 .collect();
             writeln!(out, "  {}", arguments.iter().map(|a| escape(a)).collect::<Vec<_>>().join(" "))?;
             let n = best.trial;
-            writeln!(out, "next: swath trial show {id}/{n} · swath trial enqueue {id} --from {n} --repeat 3")?;
+            writeln!(
+                out,
+                "next: swath trial show {id}/{n} · swath trial enqueue {id} --from {n} --repeat 3"
+            )?;
         }
         None if sweep.objectives.is_empty() => writeln!(out, "next: swath trial list {id}")?,
         None => writeln!(out, "no best trial · next: swath trial list {id} · swath trial show {id}/1")?,
@@ -547,13 +586,20 @@ pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure
     };
     let trials = client.trials().list(request).await?.into_inner().trials;
     let Some(last) = trials.first() else {
-        return Ok(Failure::new(Exit::NoBest, "SW3102", format!("the sweep paused itself: {}", sweep.reason)));
+        return Ok(Failure::new(
+            Exit::NoBest,
+            "SW3102",
+            format!("the sweep paused itself: {}", sweep.reason),
+        ));
     };
     let request = pb::GetTrialRequest { sweep: sweep.sweep.clone(), trial: last.trial, best: false };
     let trial = client.trials().get(request).await?.into_inner();
     let run = trial.runs.last();
     let took = words::trial_duration(&trial).map(|d| format!(" after {}", duration(d))).unwrap_or_default();
-    let host = run.and_then(|run| run.placements.first()).map(|p| format!(", on {}", escape(&p.host))).unwrap_or_default();
+    let host = run
+        .and_then(|run| run.placements.first())
+        .map(|p| format!(", on {}", escape(&p.host)))
+        .unwrap_or_default();
     let mut failure = Failure::new(Exit::NoBest, "SW3101", format!("the sweep is paused: {}", sweep.reason))
         .context(format!("{}{took}{host}, last lines of trial {}:", escape(&trial.reason), trial.trial));
     for line in trial.tail.lines().rev().take(8).collect::<Vec<_>>().into_iter().rev() {
@@ -563,10 +609,13 @@ pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure
     failure = failure.context(format!("the command was: {}", command.join(" ")));
     if trial.tail.contains("ModuleNotFoundError") || trial.tail.contains("ImportError") {
         failure = failure
-            .help("activate the environment first (source .venv/bin/activate), or name its Python in the file:")
+            .help(
+                "activate the environment first (source .venv/bin/activate), or name its Python in the file:",
+            )
             .help("      command: [.venv/bin/python, \"${program}\", \"${args}\"]");
     } else {
-        failure = failure.help(format!("all of its output: swath trial logs {}/{}", sweep.sweep, trial.trial));
+        failure =
+            failure.help(format!("all of its output: swath trial logs {}/{}", sweep.sweep, trial.trial));
     }
     let again = format!("then: swath run --resume {}       (the failed trials are tried again)", sweep.sweep);
     Ok(failure.help(again))

@@ -27,15 +27,22 @@ pub struct Args {
 /// The backup is damaged (exit code 8), or the directory is not empty.
 pub fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     if settings.data_dir.origin == Origin::Default {
-        return Err(Failure::usage("restore takes no default: the directory of the new store has to be named")
-            .help("swath restore FILE --data-dir NEW"));
+        return Err(Failure::usage(
+            "restore takes no default: the directory of the new store has to be named",
+        )
+        .help("swath restore FILE --data-dir NEW"));
     }
     if !args.file.is_file() {
-        return Err(Failure::new(Exit::NotFound, "SW4007", format!("there is no backup at {}", args.file.display())));
+        return Err(Failure::new(
+            Exit::NotFound,
+            "SW4007",
+            format!("there is no backup at {}", args.file.display()),
+        ));
     }
     let bits = rand::random::<u32>() & 0xfff;
     let now = crate::sweep::Timestamp(super::words::now_us());
-    store::restore(&args.file, &settings.data_dir.value, bits, now, &store::Options::default()).map_err(Error::Open)?;
+    store::restore(&args.file, &settings.data_dir.value, bits, now, &store::Options::default())
+        .map_err(Error::Open)?;
     writeln!(out, "{}", settings.data_dir.value.display())?;
     talk!("restored; its sweeps: swath sweep list --data-dir {}", settings.data_dir.value.display());
     Ok(Exit::Done)

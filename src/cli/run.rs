@@ -26,7 +26,9 @@ use crate::pb;
 /// The same file again goes on with its unfinished sweep: after Ctrl-C, a crash, a reboot. Ctrl-C pauses: running trials
 /// are stopped in order, go back to the queue and cost no retry; a second one kills them.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  swath run sweep.yaml\n  swath run sweep.yaml -n 20 --set method=random\n  swath run --resume @last -n 40")]
+#[command(
+    after_help = "Examples:\n  swath run sweep.yaml\n  swath run sweep.yaml -n 20 --set method=random\n  swath run --resume @last -n 40"
+)]
 pub struct Args {
     /// The sweep file
     #[arg(required_unless_present = "resume")]
@@ -62,7 +64,7 @@ pub fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit,
     let file = args.file.as_deref().map(SweepFile::read).transpose()?;
     if args.dry_run {
         let Some(file) = file else { return Err(Failure::usage("--dry-run needs the sweep file")) };
-        return super::check::dry_run(&file, &args.overrides, settings, out);
+        return super::check::dry_run(&file, &(&args.overrides.to_pb()).into(), settings, out);
     }
     let choice = progress::choose(args.progress, settings)?;
     let request = file.map(|file| file.check(&args.overrides, settings)).transpose()?;
@@ -130,7 +132,11 @@ impl Start<'_> {
         if !self.args.new
             && let Some(old) = self.unfinished(&request).await?
         {
-            talk!("going on with {} {}, which this file began (--new starts another)", old.sweep, escape(&old.name));
+            talk!(
+                "going on with {} {}, which this file began (--new starts another)",
+                old.sweep,
+                escape(&old.name)
+            );
             return self.go_on(old).await;
         }
         self.create(request).await
@@ -166,7 +172,9 @@ impl Start<'_> {
         if let (true, Some(old)) = (same.is_empty(), changed.first()) {
             talk!(
                 "the file or its options changed since the unfinished sweep {}, so this is a new one; that one goes on with: swath run --resume {}; to change its limits: swath sweep set {} run_cap=N",
-                old.sweep, old.sweep, old.sweep
+                old.sweep,
+                old.sweep,
+                old.sweep
             );
         }
         Ok(same.into_iter().next())

@@ -228,8 +228,12 @@ impl Setting<String> {
     fn parse<T>(self, parse: impl Fn(&str) -> Result<T, String>) -> Result<Setting<T>, Failure> {
         match parse(&self.value) {
             Ok(value) => Ok(Setting { value, origin: self.origin }),
-            Err(why) => Err(Failure::new(Exit::Usage, "SW2002", format!("'{}' is no value for this setting: {why}", self.value))
-                .context(format!("from: {}", self.origin))),
+            Err(why) => Err(Failure::new(
+                Exit::Usage,
+                "SW2002",
+                format!("'{}' is no value for this setting: {why}", self.value),
+            )
+            .context(format!("from: {}", self.origin))),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::cli::settings::Settings;
 use crate::cli::talk;
 use crate::cli::terminal::{ColorChoice, Stream};
 use crate::pb;
-use crate::spec;
+use crate::spec::{self, Code, Diagnostic};
 
 /// Options that override the file.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -28,7 +28,12 @@ pub struct Overrides {
     #[arg(short = 'n', long, value_name = "N", help_heading = "What overrides the file")]
     pub trials: Option<u32>,
     /// gpu_hours=2,wall=1h,trials=50; the stricter of this and the file's counts
-    #[arg(long, value_name = "KEY=VALUE,..", value_delimiter = ',', help_heading = "What overrides the file")]
+    #[arg(
+        long,
+        value_name = "KEY=VALUE,..",
+        value_delimiter = ',',
+        help_heading = "What overrides the file"
+    )]
     pub budget: Vec<String>,
     /// Makes proposals reproducible [default: the file's, else drawn, printed and stored]
     #[arg(long, value_name = "N", help_heading = "What overrides the file")]
@@ -78,24 +83,12 @@ impl SweepFile {
     ///
     /// No such file; not a regular file (a FIFO or `/dev/zero` must not hang); larger than 1 MiB; not UTF-8.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let shown = path.display();
-        let missing = |error: io::Error| {
-            let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::BadFile };
-            Failure::new(exit, "SW2004", format!("{shown} cannot be read: {error}"))
-        };
-        let kind = std::fs::metadata(path).map_err(missing)?;
-        if !kind.is_file() {
-            return Err(Failure::new(Exit::BadFile, "SW1001", format!("{shown} is not a regular file"))
-                .help("name the sweep file itself"));
-        }
-        let mut bytes = Vec::new();
-        let limit = spec::MAX_BYTES as u64 + 1;
-        File::open(path).map_err(missing)?.take(limit).read_to_end(&mut bytes).map_err(missing)?;
-        match spec::decode(&bytes) {
-            Ok(text) => Ok(SweepFile { path: path.to_owned(), text: text.to_owned() }),
+        match read(path) {
+            Ok(text) => Ok(SweepFile { path: path.to_owned(), text }),
             Err(diagnostic) => {
-                let text = spec::render(&[*diagnostic], &shown.to_string(), Stream::Stderr.color(ColorChoice::Auto));
-                talk!("{}", text.trim_end());
+                let shown = path.display().to_string();
+                let text = spec::render(&[*diagnostic], &shown, Stream::Stderr.color(ColorChoice::Auto));
+                talk!("{}exit code {}", text, Exit::BadFile.code());
                 Err(Failure::said(Exit::BadFile))
             }
         }
@@ -134,11 +127,34 @@ impl SweepFile {
     }
 }
 
+/// The text of a regular file of at most 1 MiB.
+///
+/// # Errors
+///
+/// What is wrong with it: no such file, not a regular one (a FIFO or `/dev/zero` must not hang), too large, no text.
+pub fn read(path: &Path) -> Result<String, Box<Diagnostic>> {
+    let refuse = |why: String| Box::new(Diagnostic::whole(Code::NotAFile, why));
+    let unreadable = |error: io::Error| refuse(format!("{} cannot be read: {error}", path.display()));
+    let kind = std::fs::metadata(path).map_err(unreadable)?;
+    if !kind.is_file() {
+        return Err(refuse(format!("{} is not a regular file", path.display())));
+    }
+    let mut bytes = Vec::new();
+    let limit = spec::MAX_BYTES as u64 + 1;
+    File::open(path).map_err(unreadable)?.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
+    spec::decode(&bytes).map(str::to_owned)
+}
+
 /// What makes two starts the same sweep: the file's text and the options that override it, limits aside, since a
 /// larger `-n` goes on with the old sweep.
 fn hash(text: &str, overrides: &pb::create_sweep_request::Overrides) -> String {
     use prost::Message as _;
-    let relevant = pb::create_sweep_request::Overrides { trials: None, budget: Vec::new(), parallel: None, ..overrides.clone() };
+    let relevant = pb::create_sweep_request::Overrides {
+        trials: None,
+        budget: Vec::new(),
+        parallel: None,
+        ..overrides.clone()
+    };
     let mut hasher = blake3::Hasher::new();
     hasher.update(text.as_bytes());
     hasher.update(&relevant.encode_to_vec());

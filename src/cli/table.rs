@@ -112,15 +112,20 @@ impl Table {
             1 + shown.iter().map(|k| widths[*k]).sum::<usize>() + 2 * shown.len().saturating_sub(1)
         };
         while total(shown, widths) > width {
-            let Some(at) = (0..shown.len()).filter(|k| self.columns[shown[*k]].rank > 0).max_by_key(|k| {
-                self.columns[shown[*k]].rank
-            }) else {
+            let Some(at) = (0..shown.len())
+                .filter(|k| self.columns[shown[*k]].rank > 0)
+                .max_by_key(|k| self.columns[shown[*k]].rank)
+            else {
                 break;
             };
             shown.remove(at);
         }
         let over = total(shown, widths).saturating_sub(width);
-        let widest = shown.iter().copied().filter(|k| self.columns[*k].align == Align::Left).max_by_key(|k| widths[*k]);
+        let widest = shown
+            .iter()
+            .copied()
+            .filter(|k| self.columns[*k].align == Align::Left)
+            .max_by_key(|k| widths[*k]);
         if let (1.., Some(k)) = (over, widest) {
             widths[k] = widths[k].saturating_sub(over).max(4);
         }

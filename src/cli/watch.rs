@@ -35,7 +35,10 @@ pub struct Args {
 enum Until {
     Finished,
     /// The best value is below (or above) a number.
-    Best { below: bool, bound: f64 },
+    Best {
+        below: bool,
+        bound: f64,
+    },
 }
 
 impl std::str::FromStr for Until {
@@ -61,9 +64,8 @@ impl Until {
     fn holds(self, sweep: &pb::Sweep) -> bool {
         match self {
             Until::Finished => false,
-            Until::Best { below, bound } => {
-                progress::best_value(sweep).is_some_and(|best| if below { best < bound } else { best > bound })
-            }
+            Until::Best { below, bound } => progress::best_value(sweep)
+                .is_some_and(|best| if below { best < bound } else { best > bound }),
         }
     }
 }

@@ -94,10 +94,8 @@ pub fn best(sweep: &pb::Sweep) -> String {
 
 /// `val_loss 0.1832 · size 88`.
 pub fn values(objectives: &[pb::Objective]) -> String {
-    let shown: Vec<String> = objectives
-        .iter()
-        .filter_map(|o| Some(format!("{} {}", escape(&o.name), number(o.value?))))
-        .collect();
+    let shown: Vec<String> =
+        objectives.iter().filter_map(|o| Some(format!("{} {}", escape(&o.name), number(o.value?)))).collect();
     shown.join(" · ")
 }
 
@@ -167,7 +165,13 @@ pub fn cost(gpu_hours: f64) -> String {
 }
 
 fn number_3(x: f64) -> String {
-    if x >= 100.0 { format!("{x:.0}") } else if x >= 1.0 { format!("{x:.1}") } else { format!("{x:.3}") }
+    if x >= 100.0 {
+        format!("{x:.0}")
+    } else if x >= 1.0 {
+        format!("{x:.1}")
+    } else {
+        format!("{x:.3}")
+    }
 }
 
 /// A sparkline of at most `width` cells: `▇▆▅▃▁`, or `#*+=-:.` without UTF-8. Scaled to the values shown.

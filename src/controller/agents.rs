@@ -18,8 +18,8 @@ use crate::pb::{self, RunId};
 use crate::spec::StopSignal;
 use crate::store::{Log, Text, text_ref};
 use crate::sweep::{
-    AfterStop, Command, Device, Ended, Exit, Fence, Incoming, LostWhy, Phase, Refusal, Run, RunView, Started, StopWhy,
-    SweepId, TextRef, Trial, decide_report,
+    AfterStop, Command, Device, Ended, Exit, Fence, Incoming, LostWhy, Phase, Refusal, Run, RunView, Started,
+    StopWhy, SweepId, TextRef, Trial, decide_report,
 };
 
 /// Output kept in the log, at most.
@@ -78,7 +78,8 @@ impl Core {
         if let Some(why) = self.unwelcome(&hello) {
             return self.part(link, &why);
         }
-        if let Some(Link::Alive { stream, .. }) = self.links.agent(&hello.agent).map(|agent| agent.link.clone())
+        if let Some(Link::Alive { stream, .. }) =
+            self.links.agent(&hello.agent).map(|agent| agent.link.clone())
             && stream != link
         {
             self.part(stream, "the same agent came again");
@@ -115,7 +116,9 @@ impl Core {
             ));
         }
         let other = self.links.agent(&hello.agent).filter(|known| {
-            matches!(known.link, Link::Alive { .. }) && known.incarnation != hello.incarnation && !hello.take_over
+            matches!(known.link, Link::Alive { .. })
+                && known.incarnation != hello.incarnation
+                && !hello.take_over
         });
         other.map(|_| format!("another agent named {} is here already", hello.agent))
     }
@@ -141,7 +144,9 @@ impl Core {
         }
         let ids = std::iter::once(agent).chain(speaks_for.iter().map(String::as_str));
         let given: Vec<(SweepId, Trial, bool)> = ids
-            .flat_map(|id| self.fleet.given_to(id).into_iter().map(move |(sweep, trial)| (sweep, trial, id == agent)))
+            .flat_map(|id| {
+                self.fleet.given_to(id).into_iter().map(move |(sweep, trial)| (sweep, trial, id == agent))
+            })
             .collect();
         for (sweep, trial, is_own) in given {
             let Some(run) = self.live(sweep, trial) else { continue };
@@ -198,7 +203,10 @@ impl Core {
             Phase::Assigned if is_own || at_home => {
                 self.send_assign(sweep, run.run, run.fence);
             }
-            Phase::Stopping { nonce: None, .. } | Phase::Assigned | Phase::Running(_) | Phase::Stopping { .. } => {
+            Phase::Stopping { nonce: None, .. }
+            | Phase::Assigned
+            | Phase::Running(_)
+            | Phase::Stopping { .. } => {
                 self.lose(id, LostWhy::Gone, now);
             }
         }
@@ -270,7 +278,9 @@ impl Core {
                 seq: report.seq,
                 step: report.step,
                 at: pb::from_timestamp(report.time.as_ref()),
-                values: values.filter_map(|(of, value)| Some((names.get(*of as usize)?.clone(), *value))).collect(),
+                values: values
+                    .filter_map(|(of, value)| Some((names.get(*of as usize)?.clone(), *value)))
+                    .collect(),
                 source: report.source,
             };
             self.report(id.sweep, &incoming, now)?;
@@ -280,11 +290,14 @@ impl Core {
 
     fn report(&mut self, sweep: SweepId, incoming: &Incoming, now: Now) -> Result<(), Refused> {
         let head = self.head();
-        let loaded = self.sweeps.get(&sweep).ok_or_else(|| Refused::from(Refusal::NoSuchRun { run: incoming.run }))?;
+        let loaded =
+            self.sweeps.get(&sweep).ok_or_else(|| Refused::from(Refusal::NoSuchRun { run: incoming.run }))?;
         let decide = std::panic::AssertUnwindSafe(|| decide_report(&loaded.state, incoming, head));
         let taken = match std::panic::catch_unwind(decide) {
             Ok(taken) => taken?,
-            Err(panic) => return Err(self.fault(sweep, &crate::controller::recovery::panic_text(&*panic), now)),
+            Err(panic) => {
+                return Err(self.fault(sweep, &crate::controller::recovery::panic_text(&*panic), now));
+            }
         };
         if !taken.named.is_empty() {
             self.take(sweep, taken.named, &self.itself(), "", now)?;
@@ -354,7 +367,12 @@ impl Core {
         let given = if at_once { self.fleet.given_to(&agent) } else { Vec::new() };
         for (sweep, trial) in given {
             let Some(run) = self.live(sweep, trial) else { continue };
-            let stop = Command::StopRun { run: run.run, then: AfterStop::Requeue, why: StopWhy::Paused, evidence: None };
+            let stop = Command::StopRun {
+                run: run.run,
+                then: AfterStop::Requeue,
+                why: StopWhy::Paused,
+                evidence: None,
+            };
             if let Err(refused) = self.command(sweep, &stop, &self.itself(), "", now) {
                 tracing::debug!(%refused, %run.run, "the run was not stopped");
             }
@@ -376,7 +394,10 @@ impl Core {
         let id = RunId { sweep, run: run.run, fence: run.fence };
         for placement in &run.placements {
             if let Some(stream) = self.links.stream_to(&placement.agent) {
-                self.pending.down(stream, Down::Stop(pb::Stop { run: Some(id.into()), now: false, why: why.clone() }));
+                self.pending.down(
+                    stream,
+                    Down::Stop(pb::Stop { run: Some(id.into()), now: false, why: why.clone() }),
+                );
             }
         }
     }
@@ -414,13 +435,17 @@ impl Core {
 fn spec(loaded: &crate::controller::loaded::Loaded, trial: Trial) -> pb::RunSpec {
     let state = &loaded.state;
     let definition = state.definition();
-    let mut wanted: Vec<String> = definition.objectives.iter().map(|objective| objective.name.clone()).collect();
+    let mut wanted: Vec<String> =
+        definition.objectives.iter().map(|objective| objective.name.clone()).collect();
     let objectives = wanted.clone();
     wanted.extend(definition.constraints.iter().map(|constraint| constraint.metric.clone()));
     wanted.extend(definition.early_terminate.iter().map(|stopping| stopping.metric.clone()));
     wanted.sort();
     wanted.dedup();
-    let env = loaded.env.iter().map(|(name, value)| pb::run_spec::EnvVar { name: name.clone(), value: value.clone() });
+    let env = loaded
+        .env
+        .iter()
+        .map(|(name, value)| pb::run_spec::EnvVar { name: name.clone(), value: value.clone() });
     pb::RunSpec {
         command: definition.command.clone(),
         program: definition.program.clone().unwrap_or_default(),

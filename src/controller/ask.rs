@@ -30,7 +30,9 @@ impl Core {
             Err(refused) => return self.answer(asked.reply, Err(refused)),
         };
         match asked.call {
-            Call::ListTrials(request) => return self.read(Job::ListTrials { sweep: id, request, reply: asked.reply }),
+            Call::ListTrials(request) => {
+                return self.read(Job::ListTrials { sweep: id, request, reply: asked.reply });
+            }
             Call::GetTrial(request) if !request.best => {
                 let (trial, metrics) = (Trial(request.trial), self.metrics(id));
                 return self.read(Job::GetTrial { sweep: id, trial, metrics, reply: asked.reply });
@@ -38,8 +40,12 @@ impl Core {
             _ => {}
         }
         if let Some(why) = self.damaged.get(&id) {
-            let refused = Refused::new(RefusedKind::FailedPrecondition, "SW4004", format!("sweep {id} is damaged: {why}"))
-                .with_help("swath audit verify says more; a backup holds it as it was");
+            let refused = Refused::new(
+                RefusedKind::FailedPrecondition,
+                "SW4004",
+                format!("sweep {id} is damaged: {why}"),
+            )
+            .with_help("swath audit verify says more; a backup holds it as it was");
             return self.answer(asked.reply, Err(refused));
         }
         if !self.sweeps.contains_key(&id) {
@@ -71,9 +77,13 @@ impl Core {
         let Asked { call, actor, reply } = asked;
         match call {
             Call::CreateSweep(request) => {
-                let answer = self.once(&actor, &request.request_id.clone(), &Call::CreateSweep(request.clone()), now, |core, who| {
-                    create::create(core, request, who, now).map(Answer::CreateSweep)
-                });
+                let answer = self.once(
+                    &actor,
+                    &request.request_id.clone(),
+                    &Call::CreateSweep(request.clone()),
+                    now,
+                    |core, who| create::create(core, request, who, now).map(Answer::CreateSweep),
+                );
                 self.answer(reply, answer);
             }
             Call::ListSweeps(request) => self.read(Job::ListSweeps { request, caller: actor, reply }),
@@ -118,24 +128,33 @@ impl Core {
         now: Now,
         carry: impl FnOnce(&mut Core, &Who) -> Result<Answer, Refused>,
     ) -> Result<Answer, Refused> {
-        let actor = self.store.actor(name, &mut self.pending.batch).map_err(|error| internal(&error.to_string()))?;
+        let actor =
+            self.store.actor(name, &mut self.pending.batch).map_err(|error| internal(&error.to_string()))?;
         let who = Who { actor, name: Arc::clone(name) };
         if id.is_empty() {
             return carry(self, &who);
         }
         if id.len() > REQUEST_ID {
-            return Err(Refused::invalid("request_id", format!("request_id has {} bytes; allowed are 1 to 64", id.len())));
+            return Err(Refused::invalid(
+                "request_id",
+                format!("request_id has {} bytes; allowed are 1 to 64", id.len()),
+            ));
         }
         let args = *blake3::hash(&call.encoded()).as_bytes();
         let key = (Arc::clone(name), id.to_owned());
         let used = || {
-            Refused::new(RefusedKind::AlreadyExists, "SW5008", format!("request id '{id}' was used for another request"))
-                .at("request_id")
+            Refused::new(
+                RefusedKind::AlreadyExists,
+                "SW5008",
+                format!("request id '{id}' was used for another request"),
+            )
+            .at("request_id")
         };
         if let Some((known, answer)) = self.pending.requests.get(&key) {
             return if *known == args { answer.clone() } else { Err(used()) };
         }
-        let stored = self.store.request(actor, id.as_bytes(), now.at).map_err(|error| internal(&error.to_string()))?;
+        let stored =
+            self.store.request(actor, id.as_bytes(), now.at).map_err(|error| internal(&error.to_string()))?;
         match stored {
             Some(request) if request.args != args => return Err(used()),
             Some(request) => return self.repeat(call, request.pos, now),
@@ -217,12 +236,21 @@ impl Core {
         }
     }
 
-    fn set(&mut self, id: SweepId, request: &pb::SetSweepRequest, who: &Who, now: Now) -> Result<Answer, Refused> {
+    fn set(
+        &mut self,
+        id: SweepId,
+        request: &pb::SetSweepRequest,
+        who: &Who,
+        now: Now,
+    ) -> Result<Answer, Refused> {
         let version = match request.etag.as_str() {
             "" => None,
-            etag => Some(etag.parse().map_err(|_| Refused::invalid("etag", format!("'{etag}' is not an etag")))?),
+            etag => {
+                Some(etag.parse().map_err(|_| Refused::invalid("etag", format!("'{etag}' is not an etag")))?)
+            }
         };
-        let patch = request.set.iter().map(|text| self.patch(id, text)).collect::<Result<Vec<Patch>, Refused>>()?;
+        let patch =
+            request.set.iter().map(|text| self.patch(id, text)).collect::<Result<Vec<Patch>, Refused>>()?;
         self.command(id, &Command::Change { patch, version }, who, "", now)?;
         for text in &request.set {
             if let (Some(notes), Some(loaded)) = (text.strip_prefix("notes="), self.sweeps.get_mut(&id)) {
@@ -233,7 +261,8 @@ impl Core {
     }
 
     fn patch(&mut self, id: SweepId, text: &str) -> Result<Patch, Refused> {
-        let patch: spec::Patch = text.parse().map_err(|bad: spec::BadPatch| Refused::invalid("set", bad.to_string()))?;
+        let patch: spec::Patch =
+            text.parse().map_err(|bad: spec::BadPatch| Refused::invalid("set", bad.to_string()))?;
         Ok(match patch {
             spec::Patch::Name(name) => Patch::Name(name),
             spec::Patch::Parallel(parallel) => Patch::Parallel(parallel),
@@ -248,10 +277,21 @@ impl Core {
         })
     }
 
-    fn resume(&mut self, id: SweepId, request: &pb::ResumeSweepRequest, who: &Who, now: Now) -> Result<Answer, Refused> {
-        let mut patch: Vec<Patch> = request.trials.map(|trials| Patch::RunCap(Some(trials))).into_iter().collect();
-        for budget in request.budget.iter().flat_map(|text| text.split(',')) {
-            patch.push(self.patch(id, &format!("budget.{}", budget.trim()))?);
+    fn resume(
+        &mut self,
+        id: SweepId,
+        request: &pb::ResumeSweepRequest,
+        who: &Who,
+        now: Now,
+    ) -> Result<Answer, Refused> {
+        let mut patch: Vec<Patch> =
+            request.trials.map(|trials| Patch::RunCap(Some(trials))).into_iter().collect();
+        for budget in &request.budget {
+            for limit in budget.split(',') {
+                patch.push(
+                    self.patch(id, &format!("budget.{}", limit.trim())).map_err(|bad| bad.at("budget"))?,
+                );
+            }
         }
         if !patch.is_empty() {
             self.command(id, &Command::Change { patch, version: None }, who, "", now)?;
@@ -261,12 +301,20 @@ impl Core {
         Ok(Answer::ResumeSweep(pb::ResumeSweepResponse { sweep: Some(self.message(id, now)?) }))
     }
 
-    fn retry(&mut self, id: SweepId, request: &pb::RetryTrialsRequest, who: &Who, now: Now) -> Result<Answer, Refused> {
+    fn retry(
+        &mut self,
+        id: SweepId,
+        request: &pb::RetryTrialsRequest,
+        who: &Who,
+        now: Now,
+    ) -> Result<Answer, Refused> {
         let mut trials: Vec<Trial> = request.trials.iter().copied().map(Trial).collect();
         if !request.state.is_empty() {
             let state = &self.sweeps[&id].state;
             let all = (1..=state.trials()).map(Trial);
-            trials.extend(all.filter(|t| state.trial_view(*t).is_some_and(|view| view.shown.word() == request.state)));
+            trials.extend(
+                all.filter(|t| state.trial_view(*t).is_some_and(|view| view.shown.word() == request.state)),
+            );
         }
         trials.sort();
         trials.dedup();
@@ -275,12 +323,19 @@ impl Core {
         Ok(Answer::RetryTrials(pb::RetryTrialsResponse { trials, sweep: Some(self.message(id, now)?) }))
     }
 
-    fn enqueue(&mut self, id: SweepId, request: &pb::EnqueueRequest, who: &Who, now: Now) -> Result<Answer, Refused> {
+    fn enqueue(
+        &mut self,
+        id: SweepId,
+        request: &pb::EnqueueRequest,
+        who: &Who,
+        now: Now,
+    ) -> Result<Answer, Refused> {
         let what = match request.from {
             Some(trial) => Enqueued::From(Trial(trial)),
             None => {
                 let read = |text: &String| {
-                    serde_json::from_str(text).map_err(|bad| Refused::invalid("params", format!("{text}: {bad}")))
+                    serde_json::from_str(text)
+                        .map_err(|bad| Refused::invalid("params", format!("{text}: {bad}")))
                 };
                 Enqueued::Assignments(request.params.iter().map(read).collect::<Result<_, _>>()?)
             }
@@ -296,10 +351,19 @@ impl Core {
         Ok(Answer::Enqueue(pb::EnqueueResponse { trials, sweep: Some(self.message(id, now)?), note }))
     }
 
-    fn annotate(&mut self, id: SweepId, request: &pb::AnnotateRequest, who: &Who, now: Now) -> Result<Answer, Refused> {
+    fn annotate(
+        &mut self,
+        id: SweepId,
+        request: &pb::AnnotateRequest,
+        who: &Who,
+        now: Now,
+    ) -> Result<Answer, Refused> {
         let trial = request.trial.map(Trial);
         if request.text.len() > NOTE_BYTES {
-            return Err(Refused::invalid("text", format!("the note has {} bytes; allowed are 65536", request.text.len())));
+            return Err(Refused::invalid(
+                "text",
+                format!("the note has {} bytes; allowed are 65536", request.text.len()),
+            ));
         }
         if !request.add_tags.is_empty() || !request.remove_tags.is_empty() {
             let (add, remove) = (request.add_tags.clone(), request.remove_tags.clone());
@@ -307,13 +371,21 @@ impl Core {
         }
         match (request.excluded, trial) {
             (Some(true), Some(trial)) => drop(self.command(id, &Command::Exclude { trial }, who, "", now)?),
-            (Some(false), Some(trial)) => drop(self.command(id, &Command::Include { trial }, who, "", now)?),
+            (Some(false), Some(trial)) => {
+                drop(self.command(id, &Command::Include { trial }, who, "", now)?)
+            }
             (Some(_), None) => return Err(Refused::invalid("excluded", "only a trial can be excluded")),
             (None, _) => {}
         }
         if !request.text.is_empty() {
             let text = self.text(id, &request.text);
-            self.command(id, &Command::Annotate { trial, step: request.step, text }, who, &request.text, now)?;
+            self.command(
+                id,
+                &Command::Annotate { trial, step: request.step, text },
+                who,
+                &request.text,
+                now,
+            )?;
         }
         let trial = trial.and_then(|trial| self.row(id, trial));
         Ok(Answer::Annotate(pb::AnnotateResponse { trial, sweep: Some(self.message(id, now)?) }))
@@ -346,8 +418,13 @@ impl Core {
 
     fn status(&self) -> pb::StatusResponse {
         let mut health = Vec::new();
-        health.extend(self.slow_commit.map(|took| format!("the disk is slow: the last commit took {:.1} s", took.as_secs_f64())));
-        health.extend(self.leap.map(|by| format!("the wall clock has leapt by {:.0} s; stored times go on evenly", by.as_secs_f64())));
+        health.extend(
+            self.slow_commit
+                .map(|took| format!("the disk is slow: the last commit took {:.1} s", took.as_secs_f64())),
+        );
+        health.extend(self.leap.map(|by| {
+            format!("the wall clock has leapt by {:.0} s; stored times go on evenly", by.as_secs_f64())
+        }));
         if self.store.is_pressed() {
             health.push("the disk is full: nothing but stops and ends is taken".to_owned());
         }
@@ -382,7 +459,8 @@ impl Core {
         let live = self.live(sweep, trial).filter(|run| [0, run.run.attempt].contains(&request.attempt));
         let stream = live.as_ref().and_then(|run| self.links.stream_to(&run.placements.first()?.agent));
         let (Some(run), Some(stream)) = (live, stream) else {
-            let note = "the run is over, or its agent is not there: these are the last lines that were stored";
+            let note =
+                "the run is over, or its agent is not there: these are the last lines that were stored";
             return self.read(Job::Tail { sweep, trial, note, reply });
         };
         let (sender, chunks) = tokio::sync::mpsc::channel(1024);
@@ -420,7 +498,9 @@ fn sweep_of(call: &Call) -> Option<&str> {
         Call::RetryTrials(r) => Some(&r.sweep),
         Call::Enqueue(r) => Some(&r.sweep),
         Call::Annotate(r) => Some(&r.sweep),
-        Call::CreateSweep(_) | Call::ListSweeps(_) | Call::Status(_) | Call::Verify(_) | Call::Backup(_) => None,
+        Call::CreateSweep(_) | Call::ListSweeps(_) | Call::Status(_) | Call::Verify(_) | Call::Backup(_) => {
+            None
+        }
     }
 }
 

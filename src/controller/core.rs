@@ -36,8 +36,8 @@ use crate::failpoint;
 use crate::pb;
 use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter, SweepRow, TrialRow};
 use crate::sweep::{
-    Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Phase, Pos, QueueWhy, Report, SweepId,
-    Timestamp, Trial, decide, due,
+    Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Phase, Pos, QueueWhy, Report,
+    SweepId, Timestamp, Trial, decide, due,
 };
 
 /// The controller itself, as an actor.
@@ -223,9 +223,14 @@ impl Core {
     /// When `tick` has something to do.
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let sweeps = self.sweeps.values();
-        let per_sweep =
-            sweeps.flat_map(|l| [placement::next_silent(l, &self.links, now), budgets::next(l, now)]).flatten().min();
-        [self.links.next_silence(), self.fleet.next_end_of_wait(self.last_tick), per_sweep].into_iter().flatten().min()
+        let per_sweep = sweeps
+            .flat_map(|l| [placement::next_silent(l, &self.links, now), budgets::next(l, now)])
+            .flatten()
+            .min();
+        [self.links.next_silence(), self.fleet.next_end_of_wait(self.last_tick), per_sweep]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// This process stood still, so nobody could be heard: everybody has a full new term.
@@ -237,7 +242,14 @@ impl Core {
     // ---- taking
 
     /// Decides a command and takes in what follows. True: something changed.
-    pub(super) fn command(&mut self, id: SweepId, command: &Command, who: &Who, text: &str, now: Now) -> Result<bool, Refused> {
+    pub(super) fn command(
+        &mut self,
+        id: SweepId,
+        command: &Command,
+        who: &Who,
+        text: &str,
+        now: Now,
+    ) -> Result<bool, Refused> {
         let head = self.head();
         let Some(loaded) = self.sweeps.get(&id) else { return Err(internal("the sweep is not loaded")) };
         let decided = catch_unwind(AssertUnwindSafe(|| decide(&loaded.state, command, head)));
@@ -266,7 +278,12 @@ impl Core {
     }
 
     /// An event of log 0.
-    pub(super) fn own_event(&mut self, body: crate::store::StoreBody, actor: Actor, now: Now) -> Result<(), ReadError> {
+    pub(super) fn own_event(
+        &mut self,
+        body: crate::store::StoreBody,
+        actor: Actor,
+        now: Now,
+    ) -> Result<(), ReadError> {
         let n = self.store.next_n(crate::store::Log::Store)? + self.pending.own;
         self.pending.own += 1;
         let (pos, at) = (self.advance(), self.stamp(now));
@@ -275,10 +292,19 @@ impl Core {
     }
 
     /// Numbers events, applies each, keeps their effects back.
-    pub(super) fn take(&mut self, id: SweepId, bodies: Vec<Body>, who: &Who, text: &str, now: Now) -> Result<(), Refused> {
+    pub(super) fn take(
+        &mut self,
+        id: SweepId,
+        bodies: Vec<Body>,
+        who: &Who,
+        text: &str,
+        now: Now,
+    ) -> Result<(), Refused> {
         for body in bodies {
             let (pos, at) = (self.advance(), self.stamp(now));
-            let Some(loaded) = self.sweeps.get_mut(&id) else { return Err(internal("the sweep is not loaded")) };
+            let Some(loaded) = self.sweeps.get_mut(&id) else {
+                return Err(internal("the sweep is not loaded"));
+            };
             let event = Event { pos, n: loaded.state.n() + 1, at, actor: who.actor, body };
             let before = about_row(loaded, &event);
             let applied = catch_unwind(AssertUnwindSafe(|| loaded.state.apply(&event)));
@@ -294,13 +320,23 @@ impl Core {
             loaded.follow(&event, now.mono);
             self.effects(id, &event, before, who, text, now);
             self.pending.batch.event(id, event.clone());
-            self.pending.fresh.push(Fresh { sweep: id, actor: Arc::clone(&who.name), what: What::Event(event) });
+            self.pending.fresh.push(Fresh {
+                sweep: id,
+                actor: Arc::clone(&who.name),
+                what: What::Event(event),
+            });
         }
         Ok(())
     }
 
     /// Takes in the first event of a sweep.
-    pub(super) fn take_first(&mut self, id: SweepId, body: Body, who: &Who, now: Now) -> Result<Event, Refused> {
+    pub(super) fn take_first(
+        &mut self,
+        id: SweepId,
+        body: Body,
+        who: &Who,
+        now: Now,
+    ) -> Result<Event, Refused> {
         let (pos, at) = (self.advance(), self.stamp(now));
         let event = Event { pos, n: 1, at, actor: who.actor, body };
         self.pending.batch.event(id, event.clone());
@@ -377,7 +413,14 @@ impl Core {
         self.dirty.extend(ids.collect::<Vec<_>>());
     }
 
-    fn note_row(&mut self, id: SweepId, trial: Trial, event: &Event, was_infeasible: bool, beside: Beside<'_>) {
+    fn note_row(
+        &mut self,
+        id: SweepId,
+        trial: Trial,
+        event: &Event,
+        was_infeasible: bool,
+        beside: Beside<'_>,
+    ) {
         if self.sweeps.get(&id).is_some_and(|loaded| !loaded.rows.contains_key(&trial)) {
             let stored = match event.body {
                 Body::TrialProposed { .. } => None,
@@ -405,7 +448,9 @@ impl Core {
                 (true, false) => loaded.tally.infeasible = loaded.tally.infeasible.saturating_sub(1),
                 (true, true) | (false, false) => {}
             }
-            if let (Body::RunEnded { outcome: Outcome::Failed(_), .. }, false) = (&event.body, beside.text.is_empty()) {
+            if let (Body::RunEnded { outcome: Outcome::Failed(_), .. }, false) =
+                (&event.body, beside.text.is_empty())
+            {
                 beside.text.clone_into(&mut loaded.tally.failed_tail);
             }
         }
@@ -506,7 +551,8 @@ impl Core {
         let why = PauseWhy::Fault(message.to_owned());
         let pause = Command::Pause { how: PauseHow::Drain, why };
         let head = self.head();
-        let decided = self.sweeps.get(&id).map(|l| catch_unwind(AssertUnwindSafe(|| decide(&l.state, &pause, head))));
+        let decided =
+            self.sweeps.get(&id).map(|l| catch_unwind(AssertUnwindSafe(|| decide(&l.state, &pause, head))));
         let taken = match decided {
             Some(Ok(Ok(bodies))) => self.take(id, bodies, &self.itself(), "", now).is_ok(),
             Some(Ok(Err(_)) | Err(_)) | None => false,
@@ -519,9 +565,11 @@ impl Core {
 
     /// `apply` failed: the state is folded again from what is stored and what this batch holds, then paused.
     fn refold(&mut self, id: SweepId, message: &str, now: Now) -> Refused {
-        let folded = self.readers.get().map_err(|e| e.to_string()).and_then(|mut reader| {
-            recovery::load(&mut reader, id, now.mono).map_err(|e| e.to_string())
-        });
+        let folded = self
+            .readers
+            .get()
+            .map_err(|e| e.to_string())
+            .and_then(|mut reader| recovery::load(&mut reader, id, now.mono).map_err(|e| e.to_string()));
         let mut loaded = match folded {
             Ok(loaded) => loaded,
             Err(why) => {
@@ -533,7 +581,9 @@ impl Core {
         let replayed = catch_unwind(AssertUnwindSafe(|| {
             replay.fold(true, |good, fresh| {
                 good && match &fresh.what {
-                    What::Event(event) => loaded.state.apply(event).map(|()| loaded.follow(event, now.mono)).is_ok(),
+                    What::Event(event) => {
+                        loaded.state.apply(event).map(|()| loaded.follow(event, now.mono)).is_ok()
+                    }
                     What::Report(report) => loaded.state.apply_report(report).is_ok(),
                 }
             })
@@ -667,7 +717,12 @@ impl Core {
     }
 
     /// The disk is full: what was decided is undone by folding again, and whoever waits is told.
-    fn start_over(&mut self, outputs: Vec<Output>, full: &AppendError, now: Now) -> Result<Vec<Output>, Fatal> {
+    fn start_over(
+        &mut self,
+        outputs: Vec<Output>,
+        full: &AppendError,
+        now: Now,
+    ) -> Result<Vec<Output>, Fatal> {
         tracing::error!(%full, "nothing but stops and ends is taken until there is room");
         let mut kept = Vec::new();
         for output in outputs {
@@ -699,7 +754,11 @@ impl Core {
         Ok(kept)
     }
 
-    pub(super) fn answer(&mut self, reply: oneshot::Sender<Result<Answer, Refused>>, answer: Result<Answer, Refused>) {
+    pub(super) fn answer(
+        &mut self,
+        reply: oneshot::Sender<Result<Answer, Refused>>,
+        answer: Result<Answer, Refused>,
+    ) {
         self.pending.outputs.push(Output::Answer(reply, answer));
     }
 

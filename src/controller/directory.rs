@@ -34,7 +34,8 @@ impl Directory {
             let last = shown().max_by_key(|(id, listed)| (listed.created, **id));
             return last.map(|(id, _)| *id).ok_or_else(|| nothing(text));
         }
-        let named: Vec<SweepId> = shown().filter(|(_, listed)| listed.name == text).map(|(id, _)| *id).collect();
+        let named: Vec<SweepId> =
+            shown().filter(|(_, listed)| listed.name == text).map(|(id, _)| *id).collect();
         let found = if named.is_empty() && text.len() >= 4 {
             shown().map(|(id, _)| *id).filter(|id| id.to_string().starts_with(text)).collect()
         } else {
@@ -48,7 +49,8 @@ impl Directory {
     }
 
     fn ambiguous(&self, text: &str, several: &[SweepId]) -> Refused {
-        let shown: Vec<String> = several.iter().take(10).map(|id| format!("{id} ({})", self.0[id].name)).collect();
+        let shown: Vec<String> =
+            several.iter().take(10).map(|id| format!("{id} ({})", self.0[id].name)).collect();
         let message = format!("'{text}' means {} sweeps: {}", several.len(), shown.join(", "));
         Refused::new(RefusedKind::InvalidArgument, "SW5004", message).at("sweep").with_help("give the id")
     }
@@ -80,7 +82,10 @@ mod tests {
         assert_eq!(directory.find("@last"), Ok(b));
         let prefix = &a.to_string()[..5];
         let refused = directory.find(prefix).unwrap_err();
-        assert!(refused.message.contains(&a.to_string()) && refused.message.contains(&b.to_string()), "{refused}");
+        assert!(
+            refused.message.contains(&a.to_string()) && refused.message.contains(&b.to_string()),
+            "{refused}"
+        );
         directory.set(b, "two", Timestamp(2), true);
         assert_eq!(directory.find(prefix), Ok(a));
         assert_eq!(directory.find(&b.to_string()), Ok(b));

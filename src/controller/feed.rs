@@ -60,7 +60,10 @@ struct Ring {
 #[derive(Debug)]
 pub(super) enum Page {
     /// Entries in (after, .. `to`].
-    Entries { entries: Vec<pb::Entry>, to: Pos },
+    Entries {
+        entries: Vec<pb::Entry>,
+        to: Pos,
+    },
     Gone,
 }
 

@@ -58,7 +58,8 @@ impl Fleet {
 
     /// The sweep is dropped from memory.
     pub(super) fn release_all(&mut self, sweep: SweepId) {
-        let trials: Vec<Trial> = self.runs.keys().filter(|(of, _)| *of == sweep).map(|(_, trial)| *trial).collect();
+        let trials: Vec<Trial> =
+            self.runs.keys().filter(|(of, _)| *of == sweep).map(|(_, trial)| *trial).collect();
         for trial in trials {
             self.release(sweep, trial);
         }
@@ -76,7 +77,8 @@ impl Fleet {
 
     /// Those of a machine's GPUs that no run has.
     pub(super) fn free<'a>(&self, machine: &str, devices: &'a [Device]) -> Vec<&'a Device> {
-        let is_free = |device: &&Device| !self.devices.contains_key(&(machine.to_owned(), device.uuid.clone()));
+        let is_free =
+            |device: &&Device| !self.devices.contains_key(&(machine.to_owned(), device.uuid.clone()));
         devices.iter().filter(is_free).collect()
     }
 
@@ -118,7 +120,10 @@ impl Fleet {
         }
         let devices: usize = live.values().flatten().map(|placement| placement.devices.len()).sum();
         if devices != self.devices.len() {
-            return Err(format!("{devices} GPUs are given out, {} are taken: one was given twice", self.devices.len()));
+            return Err(format!(
+                "{devices} GPUs are given out, {} are taken: one was given twice",
+                self.devices.len()
+            ));
         }
         Ok(())
     }
@@ -134,7 +139,12 @@ mod tests {
         let device = Device { uuid: "GPU-1".into(), ..Device::default() };
         let devices = [device.clone()];
         let sweep = SweepId::from_bits(1);
-        let placement = Placement { agent: "a".into(), machine: "m".into(), devices: vec![device], ..Placement::default() };
+        let placement = Placement {
+            agent: "a".into(),
+            machine: "m".into(),
+            devices: vec![device],
+            ..Placement::default()
+        };
         fleet.occupy(sweep, Trial(1), &[placement]);
         assert!(fleet.free("m", &devices).is_empty());
         assert_eq!(fleet.free("n", &devices).len(), 1);

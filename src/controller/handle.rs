@@ -3,8 +3,8 @@
 //! A request that changes something goes through the core's mailbox and is answered once what it did is on the disk.
 //! Requests that only read stored things are answered by the readers, on threads of their own.
 
-use std::sync::{Arc, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};

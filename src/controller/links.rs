@@ -44,11 +44,18 @@ pub(super) struct Agent {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Link {
-    Alive { stream: LinkId, heard: Instant },
+    Alive {
+        stream: LinkId,
+        heard: Instant,
+    },
     /// `since`: replacement counts from here.
-    Over { since: Instant },
+    Over {
+        since: Instant,
+    },
     /// Another agent holds its runs.
-    SpokenFor { by: String },
+    SpokenFor {
+        by: String,
+    },
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -24,6 +24,8 @@ mod recovery;
 mod refused;
 mod row;
 mod start;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use handle::{Handle, Stream};

@@ -29,17 +29,52 @@ pub(super) enum Output {
 /// What readers do.
 #[derive(Debug)]
 pub(super) enum Job {
-    ListSweeps { request: pb::ListSweepsRequest, caller: Arc<str>, reply: oneshot::Sender<Result<Answer, Refused>> },
-    ListTrials { sweep: SweepId, request: pb::ListTrialsRequest, reply: oneshot::Sender<Result<Answer, Refused>> },
-    GetTrial { sweep: SweepId, trial: Trial, metrics: Vec<String>, reply: oneshot::Sender<Result<Answer, Refused>> },
-    Verify { reply: oneshot::Sender<Result<Answer, Refused>> },
-    Backup { to: PathBuf, reply: oneshot::Sender<Result<Answer, Refused>> },
-    Export { sweep: SweepId, request: pb::ExportSweepRequest, metrics: Vec<String>, reply: Opened<pb::ExportChunk> },
-    Watch { sweep: SweepId, request: pb::WatchRequest, metrics: Vec<String>, reply: Opened<pb::WatchResponse> },
+    ListSweeps {
+        request: pb::ListSweepsRequest,
+        caller: Arc<str>,
+        reply: oneshot::Sender<Result<Answer, Refused>>,
+    },
+    ListTrials {
+        sweep: SweepId,
+        request: pb::ListTrialsRequest,
+        reply: oneshot::Sender<Result<Answer, Refused>>,
+    },
+    GetTrial {
+        sweep: SweepId,
+        trial: Trial,
+        metrics: Vec<String>,
+        reply: oneshot::Sender<Result<Answer, Refused>>,
+    },
+    Verify {
+        reply: oneshot::Sender<Result<Answer, Refused>>,
+    },
+    Backup {
+        to: PathBuf,
+        reply: oneshot::Sender<Result<Answer, Refused>>,
+    },
+    Export {
+        sweep: SweepId,
+        request: pb::ExportSweepRequest,
+        metrics: Vec<String>,
+        reply: Opened<pb::ExportChunk>,
+    },
+    Watch {
+        sweep: SweepId,
+        request: pb::WatchRequest,
+        metrics: Vec<String>,
+        reply: Opened<pb::WatchResponse>,
+    },
     /// The stored tail of a run's output.
-    Tail { sweep: SweepId, trial: Trial, note: &'static str, reply: Opened<pb::LogsChunk> },
+    Tail {
+        sweep: SweepId,
+        trial: Trial,
+        note: &'static str,
+        reply: Opened<pb::LogsChunk>,
+    },
     /// A sweep that is over, for a command on it.
-    Fold { sweep: SweepId },
+    Fold {
+        sweep: SweepId,
+    },
 }
 
 /// A request whose answer waits for the commit, or for a fold.

@@ -89,7 +89,8 @@ pub(super) fn silent(loaded: &Loaded, links: &Links, now: Instant) -> BTreeSet<T
 pub(super) fn next_silent(loaded: &Loaded, links: &Links, now: Instant) -> Option<Instant> {
     let patience = loaded.state.definition().on_silence.replace_after?;
     let runs = loaded.state.live_runs();
-    let times = runs.flat_map(|run| run.placements).filter_map(|p| Some(links.gone_since(&p.agent)? + patience));
+    let times =
+        runs.flat_map(|run| run.placements).filter_map(|p| Some(links.gone_since(&p.agent)? + patience));
     times.filter(|time| *time > now).min()
 }
 

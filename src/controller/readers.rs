@@ -14,7 +14,9 @@ use crate::controller::mailbox::Mailbox;
 use crate::controller::pending::Job;
 use crate::controller::{Refused, recovery};
 use crate::pb;
-use crate::store::{Entry, Log, ReadError, Reader, Readers, Reports, SweepFilter, TrialFilter, backup, verify};
+use crate::store::{
+    Entry, Log, ReadError, Reader, Readers, Reports, SweepFilter, TrialFilter, backup, verify,
+};
 use crate::sweep::{Body, Pos, Report, Run, SweepId, Timestamp, Trial};
 
 /// Rows a page.
@@ -37,19 +39,32 @@ impl Library {
     /// Does the work; blocks.
     pub(super) fn work(&self, job: Job) {
         match job {
-            Job::ListSweeps { request, caller, reply } => answer(reply, self.list_sweeps(&request, &caller).map(Answer::ListSweeps)),
-            Job::ListTrials { sweep, request, reply } => answer(reply, self.list_trials(sweep, &request).map(Answer::ListTrials)),
-            Job::GetTrial { sweep, trial, metrics, reply } => answer(reply, self.trial(sweep, trial, metrics).map(Answer::GetTrial)),
+            Job::ListSweeps { request, caller, reply } => {
+                answer(reply, self.list_sweeps(&request, &caller).map(Answer::ListSweeps))
+            }
+            Job::ListTrials { sweep, request, reply } => {
+                answer(reply, self.list_trials(sweep, &request).map(Answer::ListTrials))
+            }
+            Job::GetTrial { sweep, trial, metrics, reply } => {
+                answer(reply, self.trial(sweep, trial, metrics).map(Answer::GetTrial))
+            }
             Job::Verify { reply } => answer(reply, self.verify().map(Answer::Verify)),
             Job::Backup { to, reply } => answer(reply, self.backup(&to).map(Answer::Backup)),
-            Job::Export { sweep, request, metrics, reply } => open(reply, |to| self.export(sweep, &request, metrics, &to)),
-            Job::Watch { sweep, request, metrics, reply } => open(reply, |to| self.watch(sweep, &request, metrics, &to)),
+            Job::Export { sweep, request, metrics, reply } => {
+                open(reply, |to| self.export(sweep, &request, metrics, &to))
+            }
+            Job::Watch { sweep, request, metrics, reply } => {
+                open(reply, |to| self.watch(sweep, &request, metrics, &to))
+            }
             Job::Tail { sweep, trial, note, reply } => open(reply, |to| {
                 let row = self.reader()?.trial(sweep, trial.0).map_err(unread)?;
                 let row = row.ok_or_else(|| no_trial(sweep, trial))?;
                 let row = decode::<pb::Trial>(&row.body)?;
                 // A receiver that is gone wants nothing more.
-                let _ = to.blocking_send(Ok(pb::LogsChunk { data: row.tail.into_bytes().into(), note: note.to_owned() }));
+                let _ = to.blocking_send(Ok(pb::LogsChunk {
+                    data: row.tail.into_bytes().into(),
+                    note: note.to_owned(),
+                }));
                 Ok(())
             }),
             Job::Fold { sweep } => {
@@ -66,7 +81,11 @@ impl Library {
         self.readers.get().map_err(unread)
     }
 
-    fn list_sweeps(&self, request: &pb::ListSweepsRequest, caller: &str) -> Result<pb::ListSweepsResponse, Refused> {
+    fn list_sweeps(
+        &self,
+        request: &pb::ListSweepsRequest,
+        caller: &str,
+    ) -> Result<pb::ListSweepsResponse, Refused> {
         let wanted = page_size(request.page_size);
         let mut filter = SweepFilter {
             states: states(&request.state, request.unfinished),
@@ -98,7 +117,11 @@ impl Library {
         }
     }
 
-    fn list_trials(&self, sweep: SweepId, request: &pb::ListTrialsRequest) -> Result<pb::ListTrialsResponse, Refused> {
+    fn list_trials(
+        &self,
+        sweep: SweepId,
+        request: &pb::ListTrialsRequest,
+    ) -> Result<pb::ListTrialsResponse, Refused> {
         let (key, is_reversed) = match request.sort.strip_prefix('-') {
             Some(key) => (key, true),
             None => (request.sort.as_str(), false),
@@ -107,13 +130,18 @@ impl Library {
         let mut trials = self.all_trials(sweep, &states)?;
         let value = |trial: &pb::Trial| trial.objectives.first().and_then(|objective| objective.value);
         let seconds = |trial: &pb::Trial| -> f64 {
-            let of = |run: &pb::Run| run.duration.as_ref().map_or(0.0, |d| d.seconds as f64 + f64::from(d.nanos) * 1e-9);
+            let of = |run: &pb::Run| {
+                run.duration.as_ref().map_or(0.0, |d| d.seconds as f64 + f64::from(d.nanos) * 1e-9)
+            };
             trial.runs.iter().map(of).sum()
         };
         match key {
             "" | "trial" => {}
             "value" => {
-                let maximize = trials.iter().flat_map(|t| t.objectives.first()).any(|o| o.goal == i32::from(pb::objective::Goal::Maximize));
+                let maximize = trials
+                    .iter()
+                    .flat_map(|t| t.objectives.first())
+                    .any(|o| o.goal == i32::from(pb::objective::Goal::Maximize));
                 let sign = if maximize { -1.0 } else { 1.0 };
                 trials.sort_by(|a, b| {
                     let key = |t: &pb::Trial| value(t).map_or(f64::INFINITY, |value| sign * value);
@@ -121,18 +149,28 @@ impl Library {
                 });
             }
             "duration" => trials.sort_by(|a, b| seconds(a).total_cmp(&seconds(b))),
-            other => return Err(Refused::invalid("sort", format!("sort is '{other}'; allowed are trial, value, duration"))),
+            other => {
+                return Err(Refused::invalid(
+                    "sort",
+                    format!("sort is '{other}'; allowed are trial, value, duration"),
+                ));
+            }
         }
         if is_reversed {
             trials.reverse();
         }
         let from: usize = match request.page_token.as_str() {
             "" => 0,
-            token => token.parse().map_err(|_| Refused::invalid("page_token", "it is not a page token of this list"))?,
+            token => token
+                .parse()
+                .map_err(|_| Refused::invalid("page_token", "it is not a page token of this list"))?,
         };
         let wanted = page_size(request.page_size);
         let next = if from + wanted < trials.len() { (from + wanted).to_string() } else { String::new() };
-        Ok(pb::ListTrialsResponse { trials: trials.into_iter().skip(from).take(wanted).collect(), next_page_token: next })
+        Ok(pb::ListTrialsResponse {
+            trials: trials.into_iter().skip(from).take(wanted).collect(),
+            next_page_token: next,
+        })
     }
 
     fn all_trials(&self, sweep: SweepId, states: &[String]) -> Result<Vec<pb::Trial>, Refused> {
@@ -194,10 +232,19 @@ impl Library {
         let states = ["succeeded".to_owned(), "stopped".to_owned()];
         let value = |trial: &pb::Trial| trial.objectives.first().and_then(|objective| objective.value);
         let over = [pb::trial::State::Succeeded, pb::trial::State::Stopped].map(i32::from);
-        let (Some(own), true) = (value(row).filter(|_| row.feasible), over.contains(&row.state)) else { return Ok(None) };
-        let maximize = row.objectives.first().is_some_and(|o| o.goal == i32::from(pb::objective::Goal::Maximize));
+        let (Some(own), true) = (value(row).filter(|_| row.feasible), over.contains(&row.state)) else {
+            return Ok(None);
+        };
+        let maximize =
+            row.objectives.first().is_some_and(|o| o.goal == i32::from(pb::objective::Goal::Maximize));
         let better = |other: f64| if maximize { other > own } else { other < own };
-        let ahead = self.all_trials(sweep, &states)?.iter().filter(|t| t.feasible).filter_map(value).filter(|v| better(*v)).count();
+        let ahead = self
+            .all_trials(sweep, &states)?
+            .iter()
+            .filter(|t| t.feasible)
+            .filter_map(value)
+            .filter(|v| better(*v))
+            .count();
         Ok(u32::try_from(ahead + 1).ok())
     }
 
@@ -211,7 +258,9 @@ impl Library {
                 names.push(name);
             }
         };
-        self.reader()?.fold(Log::Sweep(sweep), Reports::None, Pos(0), take).map_err(|e| internal(&e.to_string()))?;
+        self.reader()?
+            .fold(Log::Sweep(sweep), Reports::None, Pos(0), take)
+            .map_err(|e| internal(&e.to_string()))?;
         Ok(names)
     }
 
@@ -265,8 +314,10 @@ impl Library {
             }
             What::Best => {
                 let row = self.reader()?.sweep(sweep).map_err(unread)?;
-                let best = row.map(|row| decode::<pb::Sweep>(&row.body)).transpose()?.and_then(|sweep| sweep.best);
-                let best = best.ok_or_else(|| Refused::not_found(format!("sweep {sweep} has no best trial yet")))?;
+                let best =
+                    row.map(|row| decode::<pb::Sweep>(&row.body)).transpose()?.and_then(|sweep| sweep.best);
+                let best =
+                    best.ok_or_else(|| Refused::not_found(format!("sweep {sweep} has no best trial yet")))?;
                 send(pb::ExportChunk { trials: vec![best], ..Default::default() });
             }
             What::Reports => self.export_reports(sweep, metrics, &send)?,
@@ -282,7 +333,8 @@ impl Library {
                 }
             }
             What::Definition => {
-                let loaded = recovery::load(&mut self.reader()?, sweep, Instant::now()).map_err(|e| internal(&e.to_string()))?;
+                let loaded = recovery::load(&mut self.reader()?, sweep, Instant::now())
+                    .map_err(|e| internal(&e.to_string()))?;
                 let definition = serde_json::to_string(loaded.state.definition()).expect("text keys only");
                 send(pb::ExportChunk { definition, ..Default::default() });
             }
@@ -310,7 +362,8 @@ impl Library {
                     time_us: report.at.0,
                     pos: report.pos.0,
                 }));
-                rows.len() < PAGE || send(pb::ExportChunk { reports: std::mem::take(&mut rows), ..Default::default() })
+                rows.len() < PAGE
+                    || send(pb::ExportChunk { reports: std::mem::take(&mut rows), ..Default::default() })
             })?;
             if !rows.is_empty() && !send(pb::ExportChunk { reports: rows, ..Default::default() }) {
                 return Ok(());
@@ -348,7 +401,8 @@ impl Library {
             match self.feed.page(sweep, after, events_only) {
                 Page::Entries { entries, to: reached } => {
                     let is_news = !entries.is_empty();
-                    if is_news && to.blocking_send(Ok(pb::WatchResponse { entries, pos: reached.0 })).is_err() {
+                    if is_news && to.blocking_send(Ok(pb::WatchResponse { entries, pos: reached.0 })).is_err()
+                    {
                         return Ok(());
                     }
                     after = reached;
@@ -405,10 +459,14 @@ impl Library {
                     if let Body::MetricNamed { name, .. } = &event.body {
                         names.push(name.clone());
                     }
-                    let actor = actors.actor(event.actor).ok().flatten().unwrap_or_else(|| SELF_NAME.to_owned());
+                    let actor =
+                        actors.actor(event.actor).ok().flatten().unwrap_or_else(|| SELF_NAME.to_owned());
                     let json = serde_json::to_value(&event.body).expect("text keys only");
                     let kind = json["kind"].as_str().unwrap_or_default().to_owned();
-                    (event.pos, event_message(sweep, event.pos, event.n, event.at, &actor, kind, json.to_string()))
+                    (
+                        event.pos,
+                        event_message(sweep, event.pos, event.n, event.at, &actor, kind, json.to_string()),
+                    )
                 }
                 Entry::Report(report) => (report.pos, report_message(sweep, &report, &names)),
                 Entry::Store(_) => return,
@@ -420,12 +478,19 @@ impl Library {
                 }
             }
         };
-        reader.fold(Log::Sweep(sweep), reports, Pos(0), take).map_err(|error| internal(&error.to_string()))?;
+        reader
+            .fold(Log::Sweep(sweep), reports, Pos(0), take)
+            .map_err(|error| internal(&error.to_string()))?;
         Ok(send(&mut page, until))
     }
 }
 
-fn for_reports(reader: &Reader, fence: u64, run: Run, mut take: impl FnMut(&Report) -> bool) -> Result<(), Refused> {
+fn for_reports(
+    reader: &Reader,
+    fence: u64,
+    run: Run,
+    mut take: impl FnMut(&Report) -> bool,
+) -> Result<(), Refused> {
     let key = recovery::report_key(fence);
     let mut after = 0;
     loop {
@@ -481,7 +546,8 @@ fn page_token(token: &str) -> Result<Option<(Timestamp, SweepId)>, Refused> {
     if token.is_empty() {
         return Ok(None);
     }
-    let parts = token.split_once('-').and_then(|(at, id)| Some((Timestamp(at.parse().ok()?), id.parse().ok()?)));
+    let parts =
+        token.split_once('-').and_then(|(at, id)| Some((Timestamp(at.parse().ok()?), id.parse().ok()?)));
     parts.map(Some).ok_or_else(|| Refused::invalid("page_token", "it is not a page token of this list"))
 }
 
@@ -500,4 +566,3 @@ fn is_wanted(sweep: &pb::Sweep, request: &pb::ListSweepsRequest, caller: &str) -
         && matches(&request.origin_file, &sweep.file)
         && matches(&request.origin_folder, &sweep.folder)
 }
-

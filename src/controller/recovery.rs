@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use prost::Message;
 
-use crate::controller::loaded::{LiveRun, Loaded, assigned_at};
+use crate::controller::loaded::{Loaded, assigned_at};
 use crate::pb;
 use crate::store::{Entry, FoldError, Log, Reader, Reports};
-use crate::sweep::{Body, SweepId, State, Trial};
+use crate::sweep::{Body, State, SweepId, Trial};
 
 /// Why a sweep cannot be loaded; the others go on.
 #[derive(Debug, thiserror::Error)]
@@ -102,17 +102,11 @@ fn furnish(reader: &Reader, loaded: &mut Loaded, now: Instant) -> Result<(), cra
     Ok(())
 }
 
-impl LiveRun {
-    /// Whether its names have to be said again.
-    pub(super) fn needs_names(&self) -> bool {
-        self.names.is_none()
-    }
-}
-
 /// The text of a panic.
 pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
 }
 
 /// The key of a run's reports.

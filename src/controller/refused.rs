@@ -98,19 +98,22 @@ impl From<Refusal> for Refused {
                 (RefusedKind::FailedPrecondition, "SW5011")
             }
             Refusal::NoSuchRun { .. } | Refusal::NoSuchTrial { .. } => (RefusedKind::NotFound, "SW5005"),
-            Refusal::TrialState { .. } | Refusal::SweepState { .. } | Refusal::Hidden | Refusal::BudgetUsed { .. } => {
-                (RefusedKind::FailedPrecondition, "SW5006")
-            }
+            Refusal::TrialState { .. }
+            | Refusal::SweepState { .. }
+            | Refusal::Hidden
+            | Refusal::BudgetUsed { .. } => (RefusedKind::FailedPrecondition, "SW5006"),
             Refusal::Changed { .. } => (RefusedKind::Aborted, "SW5007"),
+            Refusal::Method { .. } | Refusal::Grid(_) => (RefusedKind::FailedPrecondition, "SW5012"),
             Refusal::OutsideSpace(_) | Refusal::OutOfRange { .. } => (RefusedKind::InvalidArgument, "SW5009"),
-            Refusal::Method { .. } | Refusal::Grid(_) => (RefusedKind::FailedPrecondition, "SW1223"),
             Refusal::Limit { .. } => (RefusedKind::ResourceExhausted, "SW5010"),
         };
         let refused = Refused::new(kind, code, message);
         match refusal {
             Refusal::Hidden => refused.with_help("swath sweep delete --undo brings it back"),
             Refusal::Changed { .. } => refused.with_help("look at it again, then change it").at("etag"),
-            Refusal::BudgetUsed { .. } => refused.with_help("raise the budget: swath sweep set SWEEP budget.wall=2h"),
+            Refusal::BudgetUsed { .. } => {
+                refused.with_help("raise the budget: swath sweep set SWEEP budget.wall=2h")
+            }
             _ => refused,
         }
     }

@@ -45,7 +45,12 @@ pub(super) fn about(body: &Body) -> Option<Trial> {
 
 /// A trial's row before its first event.
 pub(super) fn fresh(state: &State, trial: Trial) -> pb::Trial {
-    pb::Trial { sweep: state.id().to_string(), trial: trial.0, seed: seed(state, trial), ..Default::default() }
+    pb::Trial {
+        sweep: state.id().to_string(),
+        trial: trial.0,
+        seed: seed(state, trial),
+        ..Default::default()
+    }
 }
 
 /// `SWATH_SEED`: the same for all attempts of a trial.

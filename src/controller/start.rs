@@ -117,7 +117,8 @@ pub fn start(store: Store, options: Options) -> Result<Controller, StartError> {
         Ok(Err(fatal)) => return Err(StartError::Store(fatal.to_string())),
         Err(_) => return Err(StartError::Store("the core ended at once".to_owned())),
     }
-    let handle = Handle { mailbox: sender, actor: SELF_NAME.into(), links: Arc::new(AtomicU64::new(1)), outboxes };
+    let handle =
+        Handle { mailbox: sender, actor: SELF_NAME.into(), links: Arc::new(AtomicU64::new(1)), outboxes };
     Ok(Controller { handle, ended })
 }
 

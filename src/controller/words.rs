@@ -2,8 +2,8 @@
 
 use crate::spec::Definition;
 use crate::sweep::{
-    Ended, EndWhy, EndedHow, Evidence, Exit, FailWhy, LostWhy, PauseWhy, QueueWhy, RunView, Source, StopWhy, SweepPhase,
-    TrialView, Waiting, WithdrawWhy,
+    EndWhy, Ended, EndedHow, Evidence, Exit, FailWhy, LostWhy, PauseWhy, QueueWhy, RunView, Source, StopWhy,
+    SweepPhase, TrialView, Waiting, WithdrawWhy,
 };
 
 /// Why a sweep is where it is; empty: it just runs.
@@ -49,7 +49,12 @@ pub(super) fn of_stop(why: StopWhy, evidence: Option<&Evidence>) -> String {
 }
 
 /// Why a trial waits, or how it ended. `stop`: what was said when its last run was told to stop.
-pub(super) fn of_trial(view: &TrialView, definition: &Definition, stop: &str, ended: Option<&Ended>) -> String {
+pub(super) fn of_trial(
+    view: &TrialView,
+    definition: &Definition,
+    stop: &str,
+    ended: Option<&Ended>,
+) -> String {
     match (&view.ended, &view.queued, &view.run) {
         (Some(how), _, _) => of_ending(*how, definition, stop, ended),
         (None, Some(queued), _) => match queued.waiting {

@@ -278,16 +278,21 @@ fn cycle(leaves: &[Leaf], placed: &[bool]) -> Vec<String> {
     walk.into_iter().map(|index| leaves[index].name()).collect()
 }
 
-/// The entries of one level from leaves sorted by path: plain ones first, then groups.
-fn nested(leaves: Vec<(&[String], Value)>, depth: usize) -> Vec<(String, Value)> {
-    let (plain, grouped): (Vec<_>, Vec<_>) =
-        leaves.into_iter().partition(|(path, _)| path.len() == depth + 1);
-    let mut entries: Vec<(String, Value)> =
-        plain.into_iter().map(|(path, value)| (path[depth].clone(), value)).collect();
-    let mut rest = grouped.into_iter().peekable();
-    while let Some(first) = rest.next() {
-        let name = first.0[depth].clone();
-        let mut group = vec![first];
+/// The entries of one level from leaves sorted by path. At the top plain ones stand first, then groups; inside a group
+/// the order is that of the paths, as the client of W&B has it.
+fn nested(mut leaves: Vec<(&[String], Value)>, depth: usize) -> Vec<(String, Value)> {
+    if depth == 0 {
+        leaves.sort_by_key(|(path, _)| path.len() > 1);
+    }
+    let mut entries = Vec::new();
+    let mut rest = leaves.into_iter().peekable();
+    while let Some((path, value)) = rest.next() {
+        let name = path[depth].clone();
+        if path.len() == depth + 1 {
+            entries.push((name, value));
+            continue;
+        }
+        let mut group = vec![(path, value)];
         while let Some(next) = rest.next_if(|(path, _)| path[depth] == name) {
             group.push(next);
         }

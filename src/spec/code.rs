@@ -93,9 +93,17 @@ codes! {
     1222 UnsetVariable "an environment variable that is not set" "`${envvar:NAME}` becomes the name itself, as on W&B." "Set the variable, or `env:` in the file." "";
     1223 NotYet "not in this release" "The file is right, but a later release carries it out." "Take the way round that the message names." "";
     2001 BadOption "wrong use" "An option or argument is not understood." "See `--help` of the command." "";
-    2002 BadPatch "a change that a sweep does not take" "The key is not one of those that may change while a sweep runs, or its value is wrong." "Change `parallel`, `run_cap`, `budget.*`, `retries`, `timeout`, `tags`, `notes` or `priority`; else start a new sweep." "";
+    2002 BadSetting "a setting that cannot be used" "An option, a variable or the configuration file has a value that does not fit." "`swath config show` tells where each setting comes from." "B49 B51";
+    2003 Failed "an operation of the system failed" "A file or a stream could not be read or written." "The message names it and the reason." "";
+    2004 Unreadable "a file cannot be read" "It does not exist, or is not yours to read." "Name a file that you can read." "B56";
+    2005 AlreadyRunning "a sweep of this file is already running here" "Another `swath run` holds it." "`swath watch ID`, or `--new` for another sweep." "";
+    2006 BadPatch "a change that a sweep does not take" "The key is not one of those that may change while a sweep runs, or its value is wrong." "Change `parallel`, `run_cap`, `budget.*`, `retries`, `timeout`, `tags`, `notes` or `priority`; else start a new sweep." "";
     3101 FailedAlike "the first 3 runs failed in the same way" "The command itself, or its environment, is broken." "Mend it, then `swath run --resume ID`." "";
+    3102 PausedItself "the sweep paused itself" "Too many runs failed; the reason stands in the message." "Mend it, then `swath run --resume ID`." "";
     5001 NoAnswer "the controller does not answer" "It is not running, or cannot be reached from here." "Start it, or look with `swath doctor` on that machine." "";
+    5002 BadMessage "a message that is not understood" "The other side speaks another version." "Use the same version on both sides." "B39";
+    5003 RefusedNow "refused in this state" "The sweep or trial is not in a state that allows it." "The message says which state it is in." "B37";
+    5004 NotFound "no such sweep, trial or agent" "The id or name is unknown here." "`swath sweep list` shows what there is." "B31";
 }
 
 impl Code {

@@ -443,9 +443,13 @@ impl Reader<'_> {
             four(low.exp()),
             four(high.exp())
         );
-        let found = check
-            .warning(Code::Exponents, at, &path, message)
-            .label(format!("min and max below are {min} and {max}"));
+        // The library reports these at the top level alone.
+        let grouped = self.fields.path.contains(".parameters.");
+        let found = match grouped {
+            true => check.note(Code::Exponents, at, &path, message),
+            false => check.warning(Code::Exponents, at, &path, message),
+        }
+        .label(format!("min and max below are {min} and {max}"));
         let surely = if 0.0 < min && max <= 1.0 { "surely these were meant: " } else { "" };
         if min > 0.0 {
             found.help(format!(

@@ -1,5 +1,6 @@
 //! The way through: text -> nodes -> `--set` -> checks -> definition, with everything that is wrong on the way.
 
+use crate::space::Value;
 use crate::spec::code::Code;
 use crate::spec::definition::Definition;
 use crate::spec::diagnostic::{At, Check, Diagnostic, Severity, Texts, file_name};
@@ -59,9 +60,7 @@ fn checked(
 ) -> Option<Definition> {
     let start = At { text: 0, start: 0, end: 0 };
     let root = source::load(source, 0, check);
-    let Some(root) =
-        root.filter(|root| !matches!(&root.kind, Kind::Scalar { written, .. } if written.is_empty()))
-    else {
+    let Some(root) = root.filter(|root| !matches!(root.kind, Kind::Scalar { value: Value::Null, .. })) else {
         if !check.failed() {
             check
                 .error(Code::NoSweep, start, "", "the file has no sweep")

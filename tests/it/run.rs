@@ -18,7 +18,8 @@ fn a_sweep_ends_with_its_best_trial() {
     assert!(!done.err.contains('\u{1b}') && !done.out.contains('\u{1b}'), "no escape byte off a terminal");
     assert_eq!(home.processes(), Vec::<u32>::new());
     let list = home.swath(&["trial", "list", "@last", "-o", "json"]).expect(0).json();
-    let states: Vec<&str> = list["trials"].as_array().unwrap().iter().map(|t| t["state"].as_str().unwrap()).collect();
+    let states: Vec<&str> =
+        list["trials"].as_array().unwrap().iter().map(|t| t["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["SUCCEEDED"; 6]);
 }
 
@@ -38,7 +39,11 @@ fn f18_a_run_without_its_objective_failed() {
     let home = Home::new();
     home.write("sweep.yaml", &sweep("train.py", 2, "").replace("seed: 7", "seed: 7\ncommand: [\"true\"]"));
     let done = home.swath(&["run", "sweep.yaml"]).expect(10);
-    assert!(done.err.contains("no report of loss") || done.err.contains("no value for metric"), "{}", done.err);
+    assert!(
+        done.err.contains("no report of loss") || done.err.contains("no value for metric"),
+        "{}",
+        done.err
+    );
 }
 
 #[test]
@@ -259,7 +264,9 @@ fn with_one_slot_the_same_events_come_in_the_same_order() {
         let text = home.swath(&["sweep", "export", "@last", "--what", "events"]).expect(0).out;
         let kinds: Vec<String> = text
             .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().to_owned())
+            .map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().to_owned()
+            })
             .collect();
         kinds
     };
@@ -282,7 +289,9 @@ fn a_watcher_sees_every_entry_and_the_end() {
     let kinds: Vec<String> = done
         .out
         .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().to_owned())
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].as_str().unwrap().to_owned()
+        })
         .collect();
     assert_eq!(kinds.first().map(String::as_str), Some("SweepCreated"), "{kinds:?}");
     assert!(kinds.iter().any(|kind| kind == "Report"), "{kinds:?}");
@@ -303,7 +312,10 @@ for step in range(400):
     if step > 6 and x < 0.35: break
 "#,
     );
-    home.write("sweep.yaml", &sweep("train.py", 8, "parallel: 2\nearly_terminate: {type: hyperband, min_iter: 2, eta: 2}\n"));
+    home.write(
+        "sweep.yaml",
+        &sweep("train.py", 8, "parallel: 2\nearly_terminate: {type: hyperband, min_iter: 2, eta: 2}\n"),
+    );
     let done = home.swath(&["run", "sweep.yaml"]).expect(0);
     assert!(done.out.contains("stopped early"), "{}\n{}", done.out, done.err);
     assert!(done.err.contains("hyperband"), "{}", done.err);
@@ -320,7 +332,10 @@ fn b25_values_reach_the_program_byte_for_byte() {
     let list: Vec<String> = values.iter().map(|v| serde_json::to_string(v).unwrap()).collect();
     home.write(
         "sweep.yaml",
-        &format!("program: echo.py\nmethod: grid\nmetric: {{name: loss}}\nparameters:\n  v: {{values: [{}]}}\n", list.join(", ")),
+        &format!(
+            "program: echo.py\nmethod: grid\nmetric: {{name: loss}}\nparameters:\n  v: {{values: [{}]}}\n",
+            list.join(", ")
+        ),
     );
     home.swath(&["run", "sweep.yaml", "-q"]).expect(0);
     for (k, value) in values.iter().enumerate() {

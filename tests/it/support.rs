@@ -104,7 +104,8 @@ impl Home {
     /// Processes that belong to this home: their environment names its store.
     pub fn processes(&self) -> Vec<u32> {
         let mark = format!("HOME={}", self.dir.display()).into_bytes();
-        let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let pids =
+            fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         pids.filter(|pid: &u32| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|entry| entry == mark)

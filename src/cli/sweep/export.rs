@@ -100,7 +100,8 @@ fn write_rows(form: Form, row: &Json, out: &mut dyn Write) -> Result<(), Failure
 }
 
 fn definition(text: &str, form: Form, out: &mut dyn Write) -> Result<(), Failure> {
-    let value: Json = serde_json::from_str(text).map_err(|error| Failure::new(Exit::Failed, "SW5002", error))?;
+    let value: Json =
+        serde_json::from_str(text).map_err(|error| Failure::new(Exit::Failed, "SW5002", error))?;
     match form {
         Form::Json | Form::Jsonl => output::document(output::Format::Json, &value, out),
         Form::Yaml => output::document(output::Format::Yaml, &value, out),
@@ -108,7 +109,12 @@ fn definition(text: &str, form: Form, out: &mut dyn Write) -> Result<(), Failure
     }
 }
 
-fn write_report(row: &pb::export_chunk::Row, form: Form, first: bool, out: &mut dyn Write) -> Result<(), Failure> {
+fn write_report(
+    row: &pb::export_chunk::Row,
+    form: Form,
+    first: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let step = row.step.map(|step| step.to_string()).unwrap_or_default();
     match form {
         Form::Csv => {
@@ -116,7 +122,14 @@ fn write_report(row: &pb::export_chunk::Row, form: Form, first: bool, out: &mut 
                 writeln!(out, "trial,attempt,step,metric,value,time_us")?;
             }
             let value = csv_number(row.value);
-            writeln!(out, "{},{},{step},{},{value},{}", row.trial, row.attempt, cell(&row.metric), row.time_us)?;
+            writeln!(
+                out,
+                "{},{},{step},{},{value},{}",
+                row.trial,
+                row.attempt,
+                cell(&row.metric),
+                row.time_us
+            )?;
         }
         Form::Json | Form::Jsonl => {
             let value = if row.value.is_finite() { json!(row.value) } else { json!(float_name(row.value)) };
@@ -161,8 +174,10 @@ fn write_csv(trials: &[pb::Trial], out: &mut dyn Write) -> Result<(), Failure> {
             names.push(name.clone());
         }
     }
-    let objectives: Vec<&str> =
-        trials.first().map(|trial| trial.objectives.iter().map(|o| o.name.as_str()).collect()).unwrap_or_default();
+    let objectives: Vec<&str> = trials
+        .first()
+        .map(|trial| trial.objectives.iter().map(|o| o.name.as_str()).collect())
+        .unwrap_or_default();
     let head: Vec<String> = ["trial", "state", "feasible", "attempts", "seconds"]
         .into_iter()
         .map(str::to_owned)
@@ -219,15 +234,19 @@ fn cell(text: &str) -> String {
     let is_number = text.parse::<f64>().is_ok();
     let formula = text.starts_with(['=', '+', '@', '-', '\t', '\r']) && !is_number;
     let text = if formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r', '\'']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    if text.contains([',', '"', '\n', '\r', '\'']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
 }
 
 async fn best(sweep: String, form: Form, session: &mut Session<'_>) -> Result<(), Failure> {
     let request = pb::GetTrialRequest { sweep, trial: 0, best: true };
     let trial = session.client.trials().get(request).await?.into_inner();
     let params = trial.params.clone().unwrap_or_default();
-    let assignment =
-        Assignment::try_from(&params).map_err(|error| Failure::new(Exit::Failed, "SW5002", error.to_string()))?;
+    let assignment = Assignment::try_from(&params)
+        .map_err(|error| Failure::new(Exit::Failed, "SW5002", error.to_string()))?;
     match form {
         Form::Args => {
             let arguments: Vec<String> = assignment
@@ -244,7 +263,9 @@ async fn best(sweep: String, form: Form, session: &mut Session<'_>) -> Result<()
             }
             Ok(())
         }
-        Form::Json | Form::Jsonl => output::document(output::Format::Json, &json::of(&trial)["params"], session.out),
+        Form::Json | Form::Jsonl => {
+            output::document(output::Format::Json, &json::of(&trial)["params"], session.out)
+        }
         Form::Yaml => output::document(output::Format::Yaml, &json::of(&trial)["params"], session.out),
         Form::Csv => write_csv(&[trial], session.out),
     }

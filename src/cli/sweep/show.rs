@@ -36,7 +36,14 @@ pub fn write_summary(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
     let utf8 = is_utf8();
     let now = words::now_us();
     let state = if sweep.hidden { "deleted" } else { words::sweep_state(sweep) };
-    writeln!(out, "{}  {}   {} · seed {}   {state}", escape(&sweep.name), sweep.sweep, words::purpose(sweep), sweep.seed)?;
+    writeln!(
+        out,
+        "{}  {}   {} · seed {}   {state}",
+        escape(&sweep.name),
+        sweep.sweep,
+        words::purpose(sweep),
+        sweep.seed
+    )?;
     if !sweep.reason.is_empty() {
         writeln!(out, " why      {}", escape(&sweep.reason))?;
     }
@@ -44,7 +51,14 @@ pub fn write_summary(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, " trials   {}   {}", words::progress(sweep), words::counts(&counts))?;
     match &sweep.best {
         Some(best) => {
-            writeln!(out, " best     {} · {}/{}{}", words::values(&best.objectives), sweep.sweep, best.trial, at_step(best))?;
+            writeln!(
+                out,
+                " best     {} · {}/{}{}",
+                words::values(&best.objectives),
+                sweep.sweep,
+                best.trial,
+                at_step(best)
+            )?;
             writeln!(out, "          {}", words::parameters(best.params.as_ref()))?;
         }
         None if sweep.objectives.is_empty() => writeln!(out, " best     no metric in the file, so none")?,
@@ -52,14 +66,30 @@ pub fn write_summary(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
     }
     if sweep.trend.len() > 1 {
         let line = words::sparkline(&sweep.trend, 40, utf8);
-        writeln!(out, " trend    {line}   {} since the last gain", crate::cli::format::count(sweep.since_gain, "trial"))?;
+        writeln!(
+            out,
+            " trend    {line}   {} since the last gain",
+            crate::cli::format::count(sweep.since_gain, "trial")
+        )?;
     }
     for limit in &sweep.constraints {
-        let bounds = [limit.min.map(|min| format!(">= {}", number(min))), limit.max.map(|max| format!("<= {}", number(max)))];
-        writeln!(out, " limit    {} {}", escape(&limit.metric), bounds.into_iter().flatten().collect::<Vec<_>>().join(" and "))?;
+        let bounds = [
+            limit.min.map(|min| format!(">= {}", number(min))),
+            limit.max.map(|max| format!("<= {}", number(max))),
+        ];
+        writeln!(
+            out,
+            " limit    {} {}",
+            escape(&limit.metric),
+            bounds.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+        )?;
     }
     let wall = words::seconds(sweep.wall.as_ref());
-    let budget = sweep.wall_budget.as_ref().map(|b| format!(" of {}", duration(words::seconds(Some(b))))).unwrap_or_default();
+    let budget = sweep
+        .wall_budget
+        .as_ref()
+        .map(|b| format!(" of {}", duration(words::seconds(Some(b)))))
+        .unwrap_or_default();
     writeln!(out, " time     {}{budget}", duration(wall))?;
     if sweep.gpu_hours > 0.0 || sweep.gpu_hours_budget.is_some() {
         let budget = sweep.gpu_hours_budget.map(|b| format!(" of {}", number(b))).unwrap_or_default();
@@ -89,8 +119,13 @@ fn write_origin(sweep: &pb::Sweep, now: i64, out: &mut dyn Write) -> io::Result<
     if !sweep.file.is_empty() {
         writeln!(out, " file     {}", escape(&shell_quote(&sweep.file)))?;
     }
-    let created = words::since(sweep.created.as_ref(), now).map_or_else(String::new, |d| format!("{} ago", age(d)));
-    writeln!(out, " created  {created}{}", if sweep.owner.is_empty() { String::new() } else { format!(" by {}", escape(&sweep.owner)) })?;
+    let created =
+        words::since(sweep.created.as_ref(), now).map_or_else(String::new, |d| format!("{} ago", age(d)));
+    writeln!(
+        out,
+        " created  {created}{}",
+        if sweep.owner.is_empty() { String::new() } else { format!(" by {}", escape(&sweep.owner)) }
+    )?;
     let unfinished = matches!(sweep.state(), pb::sweep::State::Running | pb::sweep::State::Paused);
     if unfinished && !sweep.home_alive {
         writeln!(out, " waits    nobody works for it; go on with: swath run --resume {}", sweep.sweep)?;
@@ -100,7 +135,8 @@ fn write_origin(sweep: &pb::Sweep, now: i64, out: &mut dyn Write) -> io::Result<
 
 fn write_running(trial: &pb::Trial, now: i64, utf8: bool, out: &mut dyn Write) -> io::Result<()> {
     let run = trial.runs.last();
-    let age = run.and_then(|run| words::since(run.start.as_ref(), now)).map_or_else(|| "-".to_owned(), duration);
+    let age =
+        run.and_then(|run| words::since(run.start.as_ref(), now)).map_or_else(|| "-".to_owned(), duration);
     let step = trial.last_step.map_or_else(|| "-".to_owned(), |step| step.to_string());
     let curve: Vec<f64> = trial.curve.iter().map(|point| point.value).collect();
     writeln!(

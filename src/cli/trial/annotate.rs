@@ -40,7 +40,8 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
     }
     let excluded = if args.exclude { Some(true) } else { args.include.then_some(false) };
     if args.text.is_none() && add_tags.is_empty() && args.untag.is_empty() && excluded.is_none() {
-        return Err(Failure::usage("there is nothing to note").help("give a text, --star, --tag, --exclude or --include"));
+        return Err(Failure::usage("there is nothing to note")
+            .help("give a text, --star, --tag, --exclude or --include"));
     }
     let request = pb::AnnotateRequest {
         request_id: request_id(),

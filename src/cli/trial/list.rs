@@ -27,7 +27,9 @@ pub struct Args {
 
 pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Failure> {
     if !["trial", "value", "duration"].contains(&args.sort.trim_start_matches('-')) {
-        return Err(Failure::usage(format!("there is no sort key '{}'", args.sort)).help("trial, value or duration"));
+        return Err(
+            Failure::usage(format!("there is no sort key '{}'", args.sort)).help("trial, value or duration")
+        );
     }
     let sweep = session.sweep_or_only(args.sweep.as_deref()).await?;
     let request = pb::ListTrialsRequest {

@@ -48,7 +48,8 @@ pub(super) fn request(trial: &TrialRef, sweep: Option<&str>) -> Result<pb::GetTr
 }
 
 fn write(trial: &pb::Trial, out: &mut dyn Write) -> io::Result<()> {
-    let rank = trial.rank.map(|rank| if rank == 1 { "   best".to_owned() } else { format!("   rank {rank}") });
+    let rank =
+        trial.rank.map(|rank| if rank == 1 { "   best".to_owned() } else { format!("   rank {rank}") });
     writeln!(
         out,
         "{}/{}  {}   {}{}",
@@ -64,7 +65,8 @@ fn write(trial: &pb::Trial, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, " parameters  {}", words::parameters(trial.params.as_ref()))?;
     for limit in &trial.constraints {
         let value = limit.value.map_or_else(|| "not reported".to_owned(), number);
-        let bounds = [limit.min.map(|m| format!(">= {}", number(m))), limit.max.map(|m| format!("<= {}", number(m)))];
+        let bounds =
+            [limit.min.map(|m| format!(">= {}", number(m))), limit.max.map(|m| format!("<= {}", number(m)))];
         let bounds = bounds.into_iter().flatten().collect::<Vec<_>>().join(" and ");
         writeln!(out, " limit       {} {value} ({bounds})", escape(&limit.metric))?;
     }

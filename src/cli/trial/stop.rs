@@ -18,7 +18,15 @@ pub struct Args {
 pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Failure> {
     let sweep = args.trial.sweep(args.sweep.as_deref())?;
     let trial = match args.trial.number() {
-        0 => session.client.trials().get(super::show::request(&args.trial, Some(&sweep))?).await?.into_inner().trial,
+        0 => {
+            session
+                .client
+                .trials()
+                .get(super::show::request(&args.trial, Some(&sweep))?)
+                .await?
+                .into_inner()
+                .trial
+        }
         number => number,
     };
     let request = pb::StopTrialRequest { request_id: request_id(), sweep, trial };

@@ -1,0 +1,231 @@
+//! A controller on a real store, and an agent that is a few messages.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::controller::{Controller, Handle, Options, RefusedKind, start};
+use crate::pb;
+use crate::pb::agent_down::Kind as Down;
+use crate::pb::agent_up::Kind as Up;
+use crate::store::{self, DataDir, Lock, NetworkRule, Store, SystemDisk};
+
+const FILE: &str = "method: grid\nprogram: train.py\nparallel: 1\nmetric: {name: loss, goal: minimize}\nparameters:\n  x: {values: [1, 2]}\n";
+
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let dir = std::env::temp_dir().join(format!("swath-controller-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        Place(dir)
+    }
+
+    fn open(&self) -> (Lock, Controller) {
+        let dir = DataDir::prepare(&self.0, &SystemDisk, NetworkRule::Allow).unwrap();
+        let lock = Lock::take(&dir).unwrap();
+        let store = Store::open(&lock, &store::Options::default()).unwrap();
+        let controller = start(store, Options { data_dir: self.0.clone() }).unwrap();
+        (lock, controller)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Agent {
+    up: mpsc::Sender<pb::AgentUp>,
+    down: mpsc::Receiver<pb::AgentDown>,
+}
+
+impl Agent {
+    async fn join(handle: &Handle, runs: Vec<pb::Held>) -> Agent {
+        let (up, inbound) = mpsc::channel(64);
+        let down = handle.connect_agent(ReceiverStream::new(inbound));
+        let mut agent = Agent { up, down };
+        assert!(matches!(agent.next().await, Down::Welcome(_)));
+        let inventory = pb::Inventory { slots: 4, ..Default::default() };
+        let hello = pb::Hello {
+            agent: "a".into(),
+            incarnation: vec![1].into(),
+            machine: "m".into(),
+            host: "box".into(),
+            inventory: Some(inventory),
+            runs,
+            ..Default::default()
+        };
+        agent.say(Up::Hello(hello)).await;
+        agent
+    }
+
+    async fn say(&self, kind: Up) {
+        self.up.send(pb::AgentUp { kind: Some(kind) }).await.unwrap();
+    }
+
+    async fn run(&self, run: &pb::RunKey, kind: pb::run_up::Kind) {
+        self.say(Up::Run(pb::RunUp { run: Some(run.clone()), kind: Some(kind) })).await;
+    }
+
+    async fn next(&mut self) -> Down {
+        let next = tokio::time::timeout(Duration::from_secs(10), self.down.recv()).await;
+        next.expect("a message comes in time").expect("the link is open").kind.unwrap()
+    }
+
+    /// The next assignment; other messages are passed over.
+    async fn assigned(&mut self) -> pb::RunKey {
+        loop {
+            if let Down::Assign(assign) = self.next().await {
+                return assign.run.unwrap();
+            }
+        }
+    }
+
+    async fn start(&self, run: &pb::RunKey) {
+        let started = pb::Started { seq: 1, nonce: "n".into(), ..Default::default() };
+        self.run(run, pb::run_up::Kind::Started(started)).await;
+        let names = pb::Names { seq: 2, names: vec!["loss".into()] };
+        self.run(run, pb::run_up::Kind::Names(names)).await;
+    }
+
+    async fn report(&self, run: &pb::RunKey, seq: u64, value: f64) {
+        let report = pb::Report {
+            seq,
+            step: Some(seq as i64),
+            metric: vec![0],
+            value: vec![value],
+            ..Default::default()
+        };
+        self.run(run, pb::run_up::Kind::Reports(pb::Reports { reports: vec![report] })).await;
+    }
+
+    async fn end(&self, run: &pb::RunKey, seq: u64) {
+        let exit = Some(pb::ended::Exit::Code(0));
+        let ended = pb::Ended { seq, exit, reports: 1, tail: "bye".into(), ..Default::default() };
+        self.run(run, pb::run_up::Kind::Ended(ended)).await;
+    }
+
+    async fn acknowledged(&mut self, run: &pb::RunKey, seq: u64) {
+        loop {
+            if let Down::Ack(ack) = self.next().await
+                && ack.run.as_ref() == Some(run)
+                && ack.seq >= seq
+            {
+                return;
+            }
+        }
+    }
+}
+
+fn creation(id: &str) -> pb::CreateSweepRequest {
+    pb::CreateSweepRequest {
+        request_id: id.into(),
+        file: FILE.into(),
+        path: "sweep.yaml".into(),
+        home: "a".into(),
+        ..Default::default()
+    }
+}
+
+async fn get(handle: &Handle, sweep: &str) -> pb::Sweep {
+    handle.get_sweep(pb::GetSweepRequest { sweep: sweep.into() }).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_sweep_goes_from_its_file_to_its_best_trial() {
+    let place = Place::new("whole");
+    let (_lock, Controller { handle, ended }) = place.open();
+    let sweep = handle.create_sweep(creation("r1")).await.unwrap().sweep.unwrap().sweep;
+    let mut agent = Agent::join(&handle, Vec::new()).await;
+    for value in [0.5, 0.25] {
+        let run = agent.assigned().await;
+        agent.start(&run).await;
+        agent.report(&run, 3, value).await;
+        agent.end(&run, 4).await;
+    }
+    let mut watch =
+        handle.watch(pb::WatchRequest { sweep: sweep.clone(), ..Default::default() }).await.unwrap();
+    let mut kinds = Vec::new();
+    while kinds.last().is_none_or(|kind| kind != "SweepEnded") {
+        let page =
+            tokio::time::timeout(Duration::from_secs(10), watch.recv()).await.unwrap().unwrap().unwrap();
+        kinds.extend(page.entries.into_iter().map(|entry| entry.kind));
+    }
+    assert_eq!(kinds.iter().filter(|kind| *kind == "Report").count(), 2, "{kinds:?}");
+    let shown = get(&handle, &sweep).await;
+    assert_eq!(shown.state, i32::from(pb::sweep::State::Finished));
+    assert_eq!((shown.verdict, shown.best.map(|best| best.trial)), (Some(0), Some(2)));
+    let request = pb::GetTrialRequest { sweep: sweep.clone(), trial: 2, best: false };
+    let trial = handle.get_trial(request).await.unwrap();
+    assert_eq!((trial.rank, trial.tail.as_str(), trial.curve.len()), (Some(1), "bye", 1));
+    let again = handle.create_sweep(creation("r1")).await.unwrap().sweep.unwrap();
+    assert_eq!(again.sweep, sweep, "F63: the same request gets the same answer");
+    let other = pb::CreateSweepRequest { file: format!("{FILE}\n"), ..creation("r1") };
+    assert_eq!(handle.create_sweep(other).await.unwrap_err().kind, RefusedKind::AlreadyExists);
+    let verified = handle.verify(pb::VerifyRequest {}).await.unwrap();
+    assert_eq!(verified.damage, "");
+    handle.shutdown();
+    assert_eq!(tokio::time::timeout(Duration::from_secs(10), ended).await, Ok(Ok(super::Ended::Shutdown)));
+}
+
+#[tokio::test]
+async fn f01_a_restart_goes_on_where_the_log_ends() {
+    let place = Place::new("restart");
+    let (lock, Controller { handle, ended }) = place.open();
+    let sweep = handle.create_sweep(creation("")).await.unwrap().sweep.unwrap().sweep;
+    let mut agent = Agent::join(&handle, Vec::new()).await;
+    let run = agent.assigned().await;
+    agent.start(&run).await;
+    agent.report(&run, 3, 0.5).await;
+    agent.acknowledged(&run, 3).await;
+    handle.shutdown();
+    ended.await.unwrap();
+    drop((lock, agent));
+
+    let (_lock, Controller { handle, .. }) = place.open();
+    let held = pb::Held {
+        run: Some(run.clone()),
+        phase: pb::held::Phase::Live.into(),
+        last_seq: 3,
+        nonce: "n".into(),
+    };
+    let mut agent = Agent::join(&handle, vec![held]).await;
+    let Down::Ready(ready) = agent.next().await else { panic!("ready comes first") };
+    assert_eq!(ready.cursors.len(), 1, "{ready:?}");
+    // From its beginning: names are not stored, and what was known is known by its number.
+    agent.start(&run).await;
+    agent.report(&run, 3, 0.5).await;
+    agent.report(&run, 4, 0.4).await;
+    agent.end(&run, 5).await;
+    agent.acknowledged(&run, 5).await;
+    let trial = pb::GetTrialRequest { sweep: sweep.clone(), trial: 1, best: false };
+    let trial = handle.get_trial(trial).await.unwrap();
+    assert_eq!(trial.state, i32::from(pb::trial::State::Succeeded));
+    assert_eq!(trial.curve.len(), 2, "{:?}", trial.curve);
+    handle.shutdown();
+}
+
+#[tokio::test]
+async fn b37_a_superseded_run_is_told_to_end_and_b31_an_unknown_sweep_is_not_found() {
+    let place = Place::new("superseded");
+    let (_lock, Controller { handle, .. }) = place.open();
+    handle.create_sweep(creation("")).await.unwrap();
+    let mut agent = Agent::join(&handle, Vec::new()).await;
+    let run = agent.assigned().await;
+    let stale = pb::RunKey { fence: run.fence - 1, ..run };
+    agent.report(&stale, 3, 0.5).await;
+    let said = loop {
+        match agent.next().await {
+            Down::End(end) => break end,
+            _ => continue,
+        }
+    };
+    assert_eq!(said.run, Some(stale));
+    let absent = handle.get_sweep(pb::GetSweepRequest { sweep: "00000000".into() }).await;
+    assert_eq!(absent.unwrap_err().kind, RefusedKind::NotFound);
+    handle.shutdown();
+}
