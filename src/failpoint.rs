@@ -45,7 +45,8 @@ impl Armed {
 
     /// Whether this pass is the last.
     fn fires(&self) -> bool {
-        let passes = self.passes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        let passes =
+            self.passes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         let made = |path| OpenOptions::new().write(true).create_new(true).open(path).is_ok();
         passes.is_err() && self.file.as_ref().is_none_or(made)
     }

@@ -200,7 +200,12 @@ impl Session {
         let mut python = std::process::Command::new("python3");
         let environment = home.command(&[]);
         python.env_clear().envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        python.current_dir(&home.dir).args(["-c", LEADER]).args(command).env("TERM", "xterm").env("SWATH", binary());
+        python
+            .current_dir(&home.dir)
+            .args(["-c", LEADER])
+            .args(command)
+            .env("TERM", "xterm")
+            .env("SWATH", binary());
         python.envs(set.iter().copied());
         let end = || Stdio::from(OwnedFd::from(slave.try_clone().unwrap()));
         let child = python.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
@@ -306,9 +311,7 @@ fn watched(size: (u16, u16), set: &[(&str, &str)]) -> (String, Screen) {
     // Both that run have told their first step.
     let both = session.wait(|session| {
         let text = session.screen.text();
-        let told = |trial: &str| {
-            text.lines().any(|line| line.split_whitespace().take(2).eq([trial, "0"]))
-        };
+        let told = |trial: &str| text.lines().any(|line| line.split_whitespace().take(2).eq([trial, "0"]));
         told("6") && told("7")
     });
     assert!(both, "{}", session.screen.all());
@@ -329,7 +332,10 @@ fn t3_the_live_view_shows_how_the_sweep_stands() {
     assert!(block[0].ends_with("● running"), "{middle}");
     assert!(block[1].starts_with(" trials █") && block[1].contains('░'), "{middle}");
     assert!(block[1].contains("5/8   5 done · 2 running"), "{middle}");
-    assert!(block[2].starts_with(" best   0.") && block[2].contains("trial ") && block[2].contains("x=0."), "{middle}");
+    assert!(
+        block[2].starts_with(" best   0.") && block[2].contains("trial ") && block[2].contains("x=0."),
+        "{middle}"
+    );
     assert!(block[3].contains("best so far") && block[3].contains("since the last gain"), "{middle}");
     assert!(block[4].starts_with(" time   ") && block[4].contains(" gone · about "), "{middle}");
     assert!(middle.contains(" [p]ause  [s]top  [d]etach"), "{middle}");
@@ -377,7 +383,10 @@ fn t3_a_dumb_terminal_gets_lines() {
     let end = Session::swath(&home, (80, 24), &[("TERM", "dumb")], &["run", "sweep.yaml"]).ends(0);
     assert_eq!(end.escapes, 0);
     let all = end.all();
-    assert!(all.contains("swath: ") && all.contains("[  3/3] ") && all.contains("finished: 3 trials"), "{all}");
+    assert!(
+        all.contains("swath: ") && all.contains("[  3/3] ") && all.contains("finished: 3 trials"),
+        "{all}"
+    );
 }
 
 #[test]
@@ -385,7 +394,8 @@ fn t3_a_pipe_gets_lines_without_an_escape() {
     for locale in ["C", "C.UTF-8"] {
         let home = gated(3, "");
         home.write("go", "100");
-        let output = home.command(&["run", "sweep.yaml"]).env("LC_ALL", locale).env("TERM", "xterm").output().unwrap();
+        let output =
+            home.command(&["run", "sweep.yaml"]).env("LC_ALL", locale).env("TERM", "xterm").output().unwrap();
         for text in [&output.stdout, &output.stderr] {
             assert!(!text.contains(&0x1b) && !text.contains(&b'\r'), "{}", String::from_utf8_lossy(text));
         }
@@ -472,7 +482,8 @@ fn keys_detach_pause_and_stop() {
 fn t3_a_closed_terminal_detaches_and_is_left_in_order() {
     let home = gated(2, "");
     // The shell leads the session: when it is killed, the terminal hangs up.
-    let mut session = Session::start(&home, (80, 24), &[], &["/bin/sh", "-c", "\"$SWATH\" run sweep.yaml; true"]);
+    let mut session =
+        Session::start(&home, (80, 24), &[], &["/bin/sh", "-c", "\"$SWATH\" run sweep.yaml; true"]);
     began(&home, 1);
     session.shows("[d]etach");
     session.child.kill().unwrap();
