@@ -12,9 +12,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::api::steady::Steady;
 use crate::pb::admin_service_client::AdminServiceClient;
 use crate::pb::agent_service_client::AgentServiceClient;
 use crate::pb::sweep_service_client::SweepServiceClient;
@@ -39,8 +40,8 @@ pub struct Client {
 macro_rules! services {
     ($($(#[$doc:meta])* $name:ident: $service:ident,)*) => {
         $($(#[$doc])*
-        pub fn $name(&self) -> $service<Channel> {
-            $service::new(self.channel.clone())
+        pub fn $name(&self) -> $service<Steady> {
+            $service::new(Steady::new(self.channel.clone(), self.deadline))
                 .max_decoding_message_size(MESSAGE_LIMIT)
                 .max_encoding_message_size(MESSAGE_LIMIT)
         })*
@@ -75,18 +76,6 @@ impl Client {
     /// The same with another deadline for each request.
     pub fn with_deadline(self, deadline: Duration) -> Client {
         Client { deadline, ..self }
-    }
-
-    /// The channel under it, for other services (health, an agent).
-    pub fn channel(&self) -> Channel {
-        self.channel.clone()
-    }
-
-    /// A request with the deadline. A stream that goes on for hours is asked for by its bare message instead.
-    pub fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        request.set_timeout(self.deadline);
-        request
     }
 
     services! {

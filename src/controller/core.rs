@@ -32,6 +32,7 @@ use crate::controller::pending::{Asked, Follower, Job, Output, Pending};
 use crate::controller::recovery::{self, panic_text};
 use crate::controller::row::{self, Beside};
 use crate::controller::{Refused, RefusedKind, budgets, placement};
+use crate::failpoint;
 use crate::pb;
 use crate::spec::Code;
 use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter, SweepRow, TrialRow};
@@ -648,8 +649,10 @@ impl Core {
             if is_essential {
                 batch.mark_essential();
             }
+            failpoint::reach("before_commit");
             match self.store.append(&batch) {
                 Ok(done) => {
+                    failpoint::reach("after_commit");
                     self.slow_commit = (done.took > SLOW).then_some(done.took);
                     self.feed.publish(fresh, done.last);
                 }

@@ -11,7 +11,6 @@ mod course;
 mod ended;
 mod environment;
 pub mod exec;
-pub mod failpoint;
 mod folder;
 mod frame;
 mod launch;

@@ -30,7 +30,8 @@ use super::silence::SilenceWatch;
 use super::spec::{Spec, StopSignal};
 use super::spool::SpoolWriter;
 use super::streams::Streams;
-use super::{failpoint, processes, recorder, terminal, usage};
+use super::{processes, recorder, terminal, usage};
+use crate::failpoint;
 
 /// The system refused what every run needs. Of the command nothing was started, or nothing is left.
 #[derive(Debug, thiserror::Error)]

@@ -7,9 +7,11 @@
 
 mod agent;
 mod fake_nvml;
+mod kill;
 mod rooms;
 mod run;
 mod runner;
 mod spec;
 mod support;
+mod terminal;
 mod wandb_script;

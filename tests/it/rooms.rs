@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 const PURE: [&str; 5] = ["space", "spec", "search", "stopping", "sweep"];
 
 /// Room -> rooms that it may name besides itself.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
+    ("failpoint", &[]),
     ("space", &[]),
     ("spec", &["space", "stopping"]),
     ("search", &["space"]),
@@ -15,9 +16,9 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("sweep", &["space", "spec", "search", "stopping"]),
     ("pb", &["space", "spec", "sweep"]),
     ("store", &["space", "spec", "search", "stopping", "sweep"]),
-    ("controller", &["space", "spec", "search", "stopping", "sweep", "store", "pb"]),
+    ("controller", &["space", "spec", "search", "stopping", "sweep", "store", "pb", "failpoint"]),
     ("api", &["space", "spec", "sweep", "store", "controller", "pb"]),
-    ("runner", &["space", "spec", "sweep"]),
+    ("runner", &["space", "spec", "sweep", "failpoint"]),
     ("agent", &["space", "spec", "sweep", "runner", "api::client", "pb"]),
     ("cli", &["*"]),
 ];

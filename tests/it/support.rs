@@ -175,7 +175,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn pid(&self) -> u32 {
+    /// A command that was started otherwise, with its stderr in a file.
+    pub fn of(child: Child, err: PathBuf) -> Self {
+        Running { child, err }
+    }
+
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
