@@ -149,12 +149,20 @@ pub async fn follow_until(
     let mut asked: Option<Exit> = None;
     let mut sweep = sweep;
     view.begin(&sweep);
+    let mut known = std::pin::pin!(is_known(agent));
+    let mut is_placed = false;
     loop {
         let detail = view.detail();
         let mut stream = follower.open(detail).await?;
         loop {
             let wish = tokio::select! {
                 wish = signals.next() => match wish { Some(wish) => wish, None => { view.suspended(); continue } },
+                () = &mut known, if !is_placed => {
+                    is_placed = true;
+                    sweep = follower.get().await?;
+                    view.remark(&sweep);
+                    continue;
+                }
                 turn = view.turn() => if let Turn::Wish(wish) = turn { wish } else {
                     if view.is_stale() {
                         sweep = follower.get().await?;
@@ -220,6 +228,13 @@ pub async fn follow_until(
             }
         }
     }
+}
+
+/// Waits until the controller knows what the agent offers, and so where runs can be put.
+async fn is_known(agent: Option<&AgentHandle>) {
+    let Some(agent) = agent else { return std::future::pending().await };
+    // An agent that has ended offers nothing any more.
+    let _ = agent.watch().wait_for(|status| status.connected).await;
 }
 
 /// The stream of a sweep's log, opened again wherever it broke.
@@ -331,6 +346,13 @@ impl View {
             View::Live(live) => live.say(text),
             View::Lines(_) => talk!("{text}"),
             View::Json | View::None => {}
+        }
+    }
+
+    /// Says what is odd about where the sweep's runs go.
+    fn remark(&mut self, sweep: &pb::Sweep) {
+        if !sweep.remarks.is_empty() {
+            self.say(&escape(&sweep.remarks.join("; ")));
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod agent;
 mod fake_nvml;
+mod gpus;
 mod rooms;
 mod run;
 mod runner;

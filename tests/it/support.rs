@@ -166,6 +166,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// `err`: where its stderr goes.
+    pub fn new(child: Child, err: PathBuf) -> Running {
+        Running { child, err }
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
