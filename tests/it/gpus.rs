@@ -84,7 +84,9 @@ fn each_run_gets_a_gpu_of_its_own_and_as_many_go_at_once() {
     gpus.home.write("wait", "");
     gpus.home.write("sweep.yaml", &sweep("train.py", 9, ""));
     let run = gpus.start("sweep.yaml", "err");
-    wait_for("eight runs", || (1..=8).all(|n| gpus.home.dir.join(format!("seen.{n}")).exists()).then_some(()));
+    wait_for("eight runs", || {
+        (1..=8).all(|n| gpus.home.dir.join(format!("seen.{n}")).exists()).then_some(())
+    });
     assert_eq!(gpus.seen(8), (0..8).map(uuid).collect::<Vec<_>>());
     assert!(!gpus.home.dir.join("seen.9").exists(), "the ninth waits");
     let shown = gpus.show();
