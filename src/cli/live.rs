@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::api::client::Client;
+use crate::api::client::{Client, steadily};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::format::{age, duration, escape, number};
@@ -113,7 +113,8 @@ impl Live {
         self.refresh(sweep);
         for trial in ended_trials(message) {
             let request = pb::GetTrialRequest { sweep: sweep.sweep.clone(), trial, best: false };
-            let trial = client.trials().get(request).await?.into_inner();
+            let get = async || client.trials().get(request.clone()).await;
+            let trial = steadily(get).await?.into_inner();
             self.scroll.extend(self.lines.line(&trial, sweep));
         }
         Ok(())

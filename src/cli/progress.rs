@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::agent::AgentHandle;
-use crate::api::client::Client;
+use crate::api::client::{Client, steadily};
 use crate::cli::connect::Node;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -150,12 +150,20 @@ pub(super) async fn follow_until(
     let mut asked: Option<Exit> = None;
     let mut sweep = sweep;
     view.begin(&sweep);
+    let mut known = std::pin::pin!(is_known(agent));
+    let mut is_placed = false;
     loop {
         let detail = view.detail();
         let mut stream = follower.open(detail).await?;
         loop {
             let wish = tokio::select! {
                 wish = signals.next() => match wish { Some(wish) => wish, None => { view.suspended(); continue } },
+                () = &mut known, if !is_placed => {
+                    is_placed = true;
+                    sweep = follower.get().await?;
+                    view.remark(&sweep);
+                    continue;
+                }
                 turn = view.turn() => if let Turn::Wish(wish) = turn { wish } else {
                     if view.is_stale() {
                         sweep = follower.get().await?;
@@ -202,7 +210,7 @@ pub(super) async fn follow_until(
                         sweep: follower.id.clone(),
                         now: true,
                     };
-                    match client.sweeps().pause(request).await {
+                    match steadily(async || client.sweeps().pause(request.clone()).await).await {
                         Ok(response) => sweep = response.into_inner().sweep.unwrap_or(sweep),
                         // It ended meanwhile: the stream says so.
                         Err(status) if status.code() == tonic::Code::FailedPrecondition => {}
@@ -216,11 +224,18 @@ pub(super) async fn follow_until(
                 (Wish::Stop, _) => {
                     let request =
                         pb::StopSweepRequest { request_id: request_id(), sweep: follower.id.clone() };
-                    client.sweeps().stop(request).await?;
+                    steadily(async || client.sweeps().stop(request.clone()).await).await?;
                 }
             }
         }
     }
+}
+
+/// Waits until the controller knows what the agent offers, and so where runs can be put.
+async fn is_known(agent: Option<&AgentHandle>) {
+    let Some(agent) = agent else { return std::future::pending().await };
+    // An agent that has ended offers nothing any more.
+    let _ = agent.watch().wait_for(|status| status.connected).await;
 }
 
 /// The stream of a sweep's log, opened again wherever it broke.
@@ -236,11 +251,13 @@ impl Follower {
         detail: pb::watch_request::ReportDetail,
     ) -> Result<tonic::Streaming<pb::WatchResponse>, Failure> {
         let request = pb::WatchRequest { sweep: self.id.clone(), from: self.from, reports: detail as i32 };
-        Ok(self.client.sweeps().watch(request).await?.into_inner())
+        let watch = async || self.client.sweeps().watch(request.clone()).await;
+        Ok(steadily(watch).await?.into_inner())
     }
 
     async fn get(&self) -> Result<pb::Sweep, Failure> {
-        Ok(self.client.sweeps().get(pb::GetSweepRequest { sweep: self.id.clone() }).await?.into_inner())
+        let request = pb::GetSweepRequest { sweep: self.id.clone() };
+        Ok(steadily(async || self.client.sweeps().get(request.clone()).await).await?.into_inner())
     }
 }
 
@@ -335,6 +352,13 @@ impl View {
         }
     }
 
+    /// Says what is odd about where the sweep's runs go.
+    fn remark(&mut self, sweep: &pb::Sweep) {
+        if !sweep.remarks.is_empty() {
+            self.say(&escape(&sweep.remarks.join("; ")));
+        }
+    }
+
     fn suspended(&mut self) {
         self.say("Ctrl-Z is not taken: a stopped swath run would hold the store. Ctrl-C pauses the sweep");
     }
@@ -412,7 +436,8 @@ impl Lines {
                 continue;
             }
             let request = pb::GetTrialRequest { sweep: sweep.sweep.clone(), trial, best: false };
-            let trial = client.trials().get(request).await?.into_inner();
+            let get = async || client.trials().get(request.clone()).await;
+            let trial = steadily(get).await?.into_inner();
             if let Some(line) = self.line(&trial, sweep) {
                 talk!("{line}");
             }

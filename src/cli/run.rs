@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::agent::gpus;
+use crate::api::client::steadily;
 use crate::cli::connect::{self, Node};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -157,7 +158,8 @@ impl Start<'_> {
             keep_going: self.args.keep_going,
             ..request
         };
-        let response = self.node.client().sweeps().create(request).await?.into_inner();
+        let create = async || self.node.client().sweeps().create(request.clone()).await;
+        let response = steadily(create).await?.into_inner();
         for note in &response.notes {
             talk!("{note}");
         }
@@ -173,7 +175,8 @@ impl Start<'_> {
             page_size: 20,
             ..Default::default()
         };
-        let sweeps = self.node.client().sweeps().list(list).await?.into_inner().sweeps;
+        let list = async || self.node.client().sweeps().list(list.clone()).await;
+        let sweeps = steadily(list).await?.into_inner().sweeps;
         let (same, changed): (Vec<_>, Vec<_>) =
             sweeps.into_iter().partition(|sweep| sweep.origin_hash == request.origin_hash);
         if let (true, Some(old)) = (same.is_empty(), changed.first()) {
@@ -190,7 +193,8 @@ impl Start<'_> {
     async fn resume(&self, name: &str) -> Result<Begun, Failure> {
         let client = self.node.client();
         let sweep = if name.is_empty() { connect::only_unfinished(&client).await? } else { name.to_owned() };
-        let sweep = client.sweeps().get(pb::GetSweepRequest { sweep }).await?.into_inner();
+        let request = pb::GetSweepRequest { sweep };
+        let sweep = steadily(async || client.sweeps().get(request.clone()).await).await?.into_inner();
         self.go_on(sweep).await
     }
 
@@ -214,7 +218,8 @@ impl Start<'_> {
             trials: self.args.overrides.trials,
             budget: self.args.overrides.budget.clone(),
         };
-        let sweep = self.node.client().sweeps().resume(request).await?.into_inner().sweep.unwrap_or_default();
+        let resume = async || self.node.client().sweeps().resume(request.clone()).await;
+        let sweep = steadily(resume).await?.into_inner().sweep.unwrap_or_default();
         Ok(match sweep.state() {
             State::Finished | State::Stopped => Begun::Ended(sweep),
             State::Running | State::Paused | State::Damaged | State::Unspecified => Begun::Running(sweep),

@@ -225,7 +225,7 @@ impl Core {
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let sweeps = self.sweeps.values();
         let per_sweep = sweeps
-            .flat_map(|l| [placement::next_silent(l, &self.links, now), budgets::next(l, now)])
+            .flat_map(|l| [placement::next_silent(l, &self.links, self.last_tick), budgets::next(l, now)])
             .flatten()
             .min();
         [self.links.next_silence(), self.fleet.next_end_of_wait(self.last_tick), per_sweep]

@@ -7,6 +7,7 @@
 
 mod agent;
 mod fake_nvml;
+mod gpus;
 mod kill;
 mod rooms;
 mod run;
