@@ -191,7 +191,7 @@ impl Core {
         if again {
             known.names_seq = 0;
         }
-        // Names are not stored: a process that has not heard them hears everything again, and keeps what is new.
+        // Where its names are lost with its row, everything is heard again, and what is new is kept.
         Some(if again { 0 } else { run.seq })
     }
 
@@ -255,6 +255,14 @@ impl Core {
         {
             run.names_seq = names.seq;
             run.names.get_or_insert_with(Vec::new).extend(names.names);
+            // Kept beside the trial: a controller that comes after this one need not hear them again.
+            let known = (run.names.clone().unwrap_or_default(), run.names_seq);
+            let loaded = self.sweeps.get_mut(&id.sweep);
+            let row = loaded.and_then(|loaded| loaded.rows.get_mut(&id.run.trial));
+            if let Some(shown) = row.and_then(|row| row.runs.last_mut()) {
+                (shown.names, shown.names_seq) = known;
+                self.pending.rows.insert((id.sweep, id.run.trial));
+            }
         }
         Ok(names.seq)
     }

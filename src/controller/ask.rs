@@ -86,7 +86,11 @@ impl Core {
                 );
                 self.answer(reply, answer);
             }
-            Call::ListSweeps(request) => self.read(Job::ListSweeps { request, caller: actor, reply }),
+            Call::ListSweeps(request) => {
+                let there = self.links.agents().filter(|(id, _)| self.links.is_alive(id));
+                let alive = there.map(|(id, _)| id.clone()).collect();
+                self.read(Job::ListSweeps { request, caller: actor, alive, reply });
+            }
             Call::Status(_) => {
                 let status = Answer::Status(self.status());
                 self.answer(reply, Ok(status));

@@ -31,11 +31,11 @@ use crate::controller::loaded::Loaded;
 use crate::controller::pending::{Asked, Follower, Job, Output, Pending};
 use crate::controller::recovery::{self, panic_text};
 use crate::controller::row::{self, Beside};
-use crate::controller::{Refused, RefusedKind, budgets, placement};
+use crate::controller::{Refused, RefusedKind, budgets, placement, rebuild};
 use crate::failpoint;
 use crate::pb;
 use crate::spec::Code;
-use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter, SweepRow, TrialRow};
+use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter};
 use crate::sweep::{
     Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Phase, Pos, QueueWhy, Report,
     SweepId, Timestamp, Trial, decide, due,
@@ -107,6 +107,10 @@ impl Core {
         now: Now,
     ) -> Result<Core, Fatal> {
         store.begin(now.at, SELF, env!("CARGO_PKG_VERSION")).map_err(fatal)?;
+        if store.needs_rebuild() {
+            tracing::warn!("the listings are damaged: they are made anew from the logs");
+            rebuild::rebuild(&mut store, now.mono)?;
+        }
         let feed = Feed::new(store.last_pos());
         let mut core = Core {
             readers: store.readers(),
@@ -673,26 +677,13 @@ impl Core {
     fn write_rows(&mut self, now: Now) {
         for (id, trial) in &self.pending.rows {
             let Some(row) = self.sweeps.get(id).and_then(|loaded| loaded.rows.get(trial)) else { continue };
-            self.pending.batch.trial_row(TrialRow {
-                sweep: *id,
-                trial: trial.0,
-                state: trial_state(row),
-                value: row.objectives.first().and_then(|objective| objective.value),
-                body: row.encode_to_vec(),
-            });
+            self.pending.batch.trial_row(row::stored(*id, row));
         }
         for id in &self.pending.sweeps {
             let Some(loaded) = self.sweeps.get(id) else { continue };
             let message = loaded.message(now.mono, false);
-            self.pending.batch.sweep_row(SweepRow {
-                id: *id,
-                name: message.name.clone(),
-                project: message.project.clone(),
-                state: sweep_state(&message),
-                hidden: message.hidden,
-                created: loaded.state.summary().created,
-                body: message.encode_to_vec(),
-            });
+            let created = loaded.state.summary().created;
+            self.pending.batch.sweep_row(row::stored_sweep(*id, created, &message));
         }
     }
 
@@ -810,15 +801,7 @@ fn counts_infeasible(row: &pb::Trial) -> bool {
     over.contains(&row.state) && !row.feasible
 }
 
-fn trial_state(row: &pb::Trial) -> String {
-    pb::trial::State::try_from(row.state).unwrap_or_default().as_str_name().to_lowercase()
-}
-
-fn sweep_state(message: &pb::Sweep) -> String {
-    pb::sweep::State::try_from(message.state).unwrap_or_default().as_str_name().to_lowercase()
-}
-
-fn fatal(error: AppendError) -> Fatal {
+pub(super) fn fatal(error: AppendError) -> Fatal {
     match error {
         AppendError::Fenced => Fatal::Fenced(error),
         AppendError::Full { .. } | AppendError::Broken(_) => Fatal::Broken(error.to_string()),

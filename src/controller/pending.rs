@@ -33,6 +33,8 @@ pub(super) enum Job {
     ListSweeps {
         request: pb::ListSweepsRequest,
         caller: Arc<str>,
+        /// Agents that are there now: no row knows.
+        alive: BTreeSet<String>,
         reply: oneshot::Sender<Result<Answer, Refused>>,
     },
     ListTrials {

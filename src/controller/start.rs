@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::controller::clock::{Clock, Now};
 use crate::controller::core::{Core, Fatal, SELF_NAME};
@@ -17,6 +17,7 @@ use crate::controller::handle::{Handle, LinkId, Message};
 use crate::controller::mailbox::{Found, Inbox, mailbox};
 use crate::controller::pending::Output;
 use crate::controller::readers::Library;
+use crate::controller::watch::WATCHERS;
 use crate::pb;
 use crate::store::Store;
 use crate::sweep::Timestamp;
@@ -101,6 +102,7 @@ pub fn start(store: Store, options: Options) -> Result<Controller, StartError> {
             feed: Arc::clone(&core.feed),
             mailbox: library_mailbox,
             database,
+            watchers: Arc::new(Semaphore::new(WATCHERS)),
         };
         let mut shell = Shell { core, clock, inbox, library, outboxes: core_outboxes, pool };
         let first = shell.commit();
@@ -205,8 +207,7 @@ impl Shell {
                 self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).remove(&link);
             }
             Output::Read(job) => {
-                let library = self.library.clone();
-                self.pool.spawn_blocking(move || library.work(job));
+                self.library.begin(job, self.pool.handle());
             }
         }
     }
