@@ -3,9 +3,11 @@
 mod agent;
 mod fake_nvml;
 mod gpus;
+mod logs;
 mod rooms;
 mod run;
 mod runner;
 mod spec;
 mod support;
 mod wandb_script;
+mod wandb_sweep;
