@@ -10,7 +10,6 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, Request, Response};

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use crate::cli::exit::Exit;
-use crate::cli::terminal::Style;
+use crate::cli::format::wrap;
+use crate::cli::terminal::{Style, stderr_width};
 
 /// A failed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +69,11 @@ impl Failure {
         if self.code.is_empty() {
             return Ok(());
         }
-        let head = Style::Error.paint(&format!("error {}", self.code), color);
-        writeln!(out, "{head}: {}", self.message)?;
+        let name = format!("error {}", self.code);
+        for (k, line) in wrap(&format!("{name}: {}", self.message), stderr_width()).into_iter().enumerate() {
+            let line = if k == 0 { line.replacen(&name, &Style::Error.paint(&name, color), 1) } else { line };
+            writeln!(out, "{line}")?;
+        }
         for line in &self.context {
             writeln!(out, "  {line}")?;
         }
