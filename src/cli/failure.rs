@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use crate::cli::exit::Exit;
-use crate::cli::terminal::Style;
+use crate::cli::format::wrap;
+use crate::cli::terminal::{Style, stderr_width};
 use crate::spec::Code;
 
 /// A failed command.
@@ -67,8 +68,11 @@ impl Failure {
     /// Writes it for people.
     pub(super) fn write(&self, out: &mut dyn Write, color: bool) -> io::Result<()> {
         let Some(code) = self.code else { return Ok(()) };
-        let head = Style::Error.paint(&format!("error {code}"), color);
-        writeln!(out, "{head}: {}", self.message)?;
+        let name = format!("error {code}");
+        for (k, line) in wrap(&format!("{name}: {}", self.message), stderr_width()).into_iter().enumerate() {
+            let line = if k == 0 { line.replacen(&name, &Style::Error.paint(&name, color), 1) } else { line };
+            writeln!(out, "{line}")?;
+        }
         for line in &self.context {
             writeln!(out, "  {line}")?;
         }

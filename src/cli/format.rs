@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::space::float_name;
 
 /// A number with 4 significant digits: `0.1832`, `12.35`, `3.1e-4`, `NaN`.
@@ -113,6 +115,37 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
+/// A sentence in lines of at most `width` columns, the later ones two spaces in; broken between its parts (` · `) where
+/// it has some, else between words. None: one line.
+pub fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+    const PART: &str = " · ";
+    let Some(width) = width.filter(|width| text.width() > *width) else { return vec![text.to_owned()] };
+    let mut lines: Vec<String> = Vec::new();
+    for (k, part) in text.split(PART).enumerate() {
+        let fits = |line: &String| line.width() + PART.width() + part.width() <= width;
+        match lines.last_mut().filter(|line| fits(line)) {
+            Some(line) => line.extend([PART, part]),
+            None => wrap_words(part, width, k > 0, &mut lines),
+        }
+    }
+    lines
+}
+
+fn wrap_words(text: &str, width: usize, goes_on: bool, lines: &mut Vec<String>) {
+    lines.push(if goes_on { "  ".to_owned() } else { String::new() });
+    for word in text.split(' ') {
+        let Some(line) = lines.last_mut() else { return };
+        let is_empty = line.trim().is_empty();
+        if !is_empty && line.width() + 1 + word.width() > width {
+            lines.push(format!("  {word}"));
+        } else if is_empty {
+            line.push_str(word);
+        } else {
+            line.extend([" ", word]);
+        }
+    }
+}
+
 /// One argument as a POSIX shell reads it back.
 pub(super) fn shell_quote(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
@@ -151,6 +184,16 @@ mod tests {
         {
             assert_eq!(short(x), text, "{x}");
         }
+    }
+
+    #[test]
+    fn a_long_sentence_is_broken_between_its_parts_or_words() {
+        assert_eq!(wrap("one two · three", None), ["one two · three"]);
+        assert_eq!(wrap("one two · three", Some(15)), ["one two · three"]);
+        assert_eq!(wrap("one two · three · four", Some(12)), ["one two", "  three", "  four"]);
+        assert_eq!(wrap("one two · a · b", Some(12)), ["one two · a", "  b"]);
+        assert_eq!(wrap("one two three four", Some(9)), ["one two", "  three", "  four"]);
+        assert_eq!(wrap("incomprehensible", Some(9)), ["incomprehensible"]);
     }
 
     #[test]

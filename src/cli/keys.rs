@@ -6,7 +6,8 @@
 use std::io::{self, IsTerminal, Read};
 use std::thread;
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::process::getpgrp;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use tokio::sync::mpsc;
 
 /// Keys as they are pressed.
@@ -17,10 +18,11 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Takes the terminal at stdin; `None` where stdin is none, or its modes cannot be set.
-    pub(super) fn take() -> Option<Self> {
+    /// Takes the terminal at stdin; `None` where stdin is none, its modes cannot be set, or another job has it: who
+    /// touches it from the background is stopped.
+    pub fn take() -> Option<Self> {
         let stdin = io::stdin();
-        if !stdin.is_terminal() {
+        if !stdin.is_terminal() || tcgetpgrp(&stdin).ok()? != getpgrp() {
             return None;
         }
         let before = tcgetattr(&stdin).ok()?;

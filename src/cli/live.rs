@@ -3,7 +3,7 @@
 //! At most ten redraws a second, and none when nothing changed but once a second the ages. The alternate screen is not
 //! used and the cursor is not hidden, so there is nothing to restore but the keys' modes.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use unicode_width::UnicodeWidthStr;
@@ -11,12 +11,12 @@ use unicode_width::UnicodeWidthStr;
 use crate::api::client::{Client, steadily};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::format::{age, duration, escape, number};
+use crate::cli::format::{age, duration, escape, number, wrap};
 use crate::cli::keys::Keys;
 use crate::cli::progress::{self, Lines, Turn, Wish, ended_trials};
 use crate::cli::settings::Settings;
 use crate::cli::table::shorten;
-use crate::cli::terminal::{Stream, Style, is_utf8};
+use crate::cli::terminal::{self, Stream, Style, is_utf8};
 use crate::cli::words;
 use crate::pb;
 
@@ -164,10 +164,7 @@ impl Live {
         let (columns, rows) = Stream::Stderr.size().unwrap_or((80, 24));
         let block = self.block(columns, rows);
         let mut text = self.erase();
-        for line in self.scroll.drain(..) {
-            text.push_str(&shorten(&line, columns.max(20)));
-            text.push('\n');
-        }
+        text.push_str(&self.scrolled(columns));
         for line in &block {
             text.push_str(line);
             text.push('\n');
@@ -181,14 +178,17 @@ impl Live {
     /// Takes the block off the screen; what scrolled stays.
     pub(super) fn end(&mut self, sweep: &pb::Sweep) {
         self.sweep = sweep.clone();
+        let (columns, _) = Stream::Stderr.size().unwrap_or((80, 24));
         let mut text = self.erase();
-        for line in self.scroll.drain(..) {
-            text.push_str(&line);
-            text.push('\n');
-        }
+        text.push_str(&self.scrolled(columns));
         self.drawn = 0;
         self.keys = None;
         put(&text);
+    }
+
+    /// The lines that go above the block.
+    fn scrolled(&mut self, columns: usize) -> String {
+        self.scroll.drain(..).map(|line| format!("{}\n", shorten(&line, columns))).collect()
     }
 
     /// Moves to the block's first row and clears from there on.
@@ -211,17 +211,12 @@ impl Live {
             let of = self.sweep.gpu_hours_budget.map(|b| format!(" of {}", number(b))).unwrap_or_default();
             lines.push(format!(" cost   {} GPU h{of}", number(self.sweep.gpu_hours)));
         }
-        let foot = self.foot();
+        let foot = self.foot(columns);
         let room = rows.saturating_sub(lines.len() + foot.len() + 1);
         lines.extend(self.runs(columns, room));
         lines.extend(foot);
         lines.truncate(rows.saturating_sub(1).max(3));
-        lines.iter().map(|line| self.fit(line, columns)).collect()
-    }
-
-    /// A line cut to the terminal. Lines with colour are made to fit where they are made.
-    fn fit(&self, line: &str, columns: usize) -> String {
-        if line.contains('\u{1b}') { line.to_owned() } else { shorten(line, columns) }
+        lines.iter().map(|line| shorten(line, columns)).collect()
     }
 
     fn head(&self, columns: usize) -> String {
@@ -275,9 +270,11 @@ impl Live {
         let metric = self.sweep.objectives.first().map(|o| escape(&o.name)).unwrap_or_default();
         let metric = shorten(&metric, 20);
         let wide = metric.width().max(9);
+        // In a narrow terminal the parameters matter more than the place.
+        let at = |place: &str| if columns < 80 { String::new() } else { format!("{place:<11} ") };
         let mut lines = vec![
             String::new(),
-            format!(" RUN    STEP   {metric:<wide$}  {:<10}  AGE    WHERE       PARAMETERS", ""),
+            format!(" RUN    STEP   {metric:<wide$}  {:<10}  AGE    {}PARAMETERS", "", at("WHERE")),
         ];
         let now = words::now_us();
         for trial in self.sweep.running.iter().take(room - 2) {
@@ -288,12 +285,12 @@ impl Live {
             };
             let curve: Vec<f64> = trial.curve.iter().map(|point| point.value).collect();
             let line = format!(
-                " {name:<6} {:<6} {:<wide$}  {}  {:<6} {:<11} {}",
+                " {name:<6} {:<6} {:<wide$}  {}  {:<6} {}{}",
                 trial.last_step.map_or_else(|| "-".to_owned(), |step| step.to_string()),
                 curve.last().copied().map(number).unwrap_or_default(),
                 padded(&words::sparkline(&curve, 10, self.utf8), 10),
                 run.and_then(|run| words::since(run.start.as_ref(), now)).map_or_else(|| "-".to_owned(), age),
-                run.map(place).unwrap_or_default(),
+                at(&run.map(place).unwrap_or_default()),
                 words::parameters(trial.params.as_ref()),
             );
             lines.push(shorten(&line, columns));
@@ -306,10 +303,10 @@ impl Live {
         lines
     }
 
-    fn foot(&self) -> Vec<String> {
+    fn foot(&self, columns: usize) -> Vec<String> {
         let mut lines = Vec::new();
         if !self.word.is_empty() {
-            lines.push(format!(" {}", self.word));
+            lines.extend(wrap(&self.word, Some(columns.saturating_sub(1))).iter().map(|line| format!(" {line}")));
         }
         if self.keys.is_some() {
             lines.push(" [p]ause  [s]top  [d]etach".to_owned());
@@ -333,7 +330,7 @@ fn place(run: &pb::Run) -> String {
 
 /// Writes to stderr in one piece. A terminal that is gone is no error.
 fn put(text: &str) {
-    let mut err = io::stderr().lock();
+    let mut err = terminal::stderr();
     let _ = err.write_all(text.as_bytes());
     let _ = err.flush();
 }

@@ -13,7 +13,7 @@ use crate::api::client::{Client, steadily};
 use crate::cli::connect::Node;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::format::{count, duration, escape, number, shell_quote};
+use crate::cli::format::{count, duration, escape, number, shell_quote, wrap};
 use crate::cli::live::Live;
 use crate::cli::session::request_id;
 use crate::cli::settings::Settings;
@@ -347,7 +347,7 @@ impl View {
     fn say(&mut self, text: &str) {
         match self {
             View::Live(live) => live.say(text),
-            View::Lines(_) => talk!("{text}"),
+            View::Lines(_) => say(text),
             View::Json | View::None => {}
         }
     }
@@ -475,8 +475,9 @@ impl Lines {
             _ => String::new(),
         };
         let word = style.paint(&format!("{word:<8}"), self.color);
+        let room = if terminal::stderr_width().is_some_and(|columns| columns < 80) { 16 } else { 24 };
         let line = format!(
-            "[{nth:>width$}/{of}] {word} {:<4} {:<24} {time:>6}  {}  {}",
+            "[{nth:>width$}/{of}] {word} {:<4} {:<room$} {time:>6}  {}  {}",
             trial.trial,
             escape(&format!("{value}{step}")),
             words::parameters(trial.params.as_ref()),
@@ -546,31 +547,30 @@ pub(super) fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()
             line.push_str(&format!(" · {n} {word}"));
         }
     }
-    writeln!(out, "{line}")?;
+    let width = Stream::Stdout.size().map(|(columns, _)| columns);
+    let mut lines = wrap(&line, width);
     if !sweep.reason.is_empty() && sweep.state() != pb::sweep::State::Finished {
-        writeln!(out, "{}", escape(&sweep.reason))?;
+        lines.extend(wrap(&escape(&sweep.reason), width));
     }
     let id = &sweep.sweep;
     match &sweep.best {
         Some(best) => {
-            writeln!(out, "best {} · {id}/{}", words::values(&best.objectives), best.trial)?;
+            lines.extend(wrap(&format!("best {} · {id}/{}", words::values(&best.objectives), best.trial), width));
             let arguments: Vec<String> = best
                 .params
                 .iter()
                 .flat_map(|params| &params.entries)
                 .map(|entry| shell_quote(&format!("--{}={}", entry.name, exact(entry.value.as_ref()))))
                 .collect();
-            writeln!(out, "  {}", arguments.iter().map(|a| escape(a)).collect::<Vec<_>>().join(" "))?;
+            // For a shell: never broken.
+            lines.push(format!("  {}", arguments.iter().map(|a| escape(a)).collect::<Vec<_>>().join(" ")));
             let n = best.trial;
-            writeln!(
-                out,
-                "next: swath trial show {id}/{n} · swath trial enqueue {id} --from {n} --repeat 3"
-            )?;
+            lines.extend(wrap(&format!("next: swath trial show {id}/{n} · swath trial enqueue {id} --from {n} --repeat 3"), width));
         }
-        None if sweep.objectives.is_empty() => writeln!(out, "next: swath trial list {id}")?,
-        None => writeln!(out, "no best trial · next: swath trial list {id} · swath trial show {id}/1")?,
+        None if sweep.objectives.is_empty() => lines.extend(wrap(&format!("next: swath trial list {id}"), width)),
+        None => lines.extend(wrap(&format!("no best trial · next: swath trial list {id} · swath trial show {id}/1"), width)),
     }
-    Ok(())
+    writeln!(out, "{}", lines.join("\n"))
 }
 
 /// A parameter's value with all its digits, as the command line has it.
@@ -579,22 +579,28 @@ fn exact(value: Option<&pb::Value>) -> String {
     value.map_or_else(String::new, |value| crate::spec::command::python_str(&value))
 }
 
+/// Says a sentence on stderr, in lines that fit its terminal.
+fn say(text: &str) {
+    talk!("{}", wrap(text, terminal::stderr_width()).join("\n"));
+}
+
 /// Says that the sweep was paused, and how to go on.
 pub(super) fn say_paused(sweep: &pb::Sweep) {
     use pb::sweep::State;
     let best = words::best(sweep);
     let best = if best.is_empty() { String::new() } else { format!(" · best {best}") };
-    match sweep.state() {
-        State::Paused => talk!(
-            "paused after {}{best}; go on with: swath run --resume {}",
-            count(words::ended(&sweep.counts.unwrap_or_default()), "trial"),
-            sweep.sweep
-        ),
-        State::Running => talk!("left alone: its runs go on; go on with: swath run --resume {}", sweep.sweep),
-        State::Finished | State::Stopped | State::Damaged | State::Unspecified => {
-            talk!("{}{best}", words::sweep_state(sweep));
+    let id = &sweep.sweep;
+    let text = match sweep.state() {
+        State::Paused => {
+            let ended = count(words::ended(&sweep.counts.unwrap_or_default()), "trial");
+            format!("paused after {ended}{best} · go on with: swath run --resume {id}")
         }
-    }
+        State::Running => format!("left alone: its runs go on · go on with: swath run --resume {id}"),
+        State::Finished | State::Stopped | State::Damaged | State::Unspecified => {
+            format!("{}{best}", words::sweep_state(sweep))
+        }
+    };
+    say(&text);
 }
 
 /// Why a sweep paused itself: the common reason of its first failures, with the last lines of one.

@@ -142,26 +142,55 @@ fn pad(text: &str, width: usize, align: Align) -> String {
     }
 }
 
-/// `text` cut to `width` columns, `…` its last where something was cut.
-pub(super) fn shorten(text: &str, width: usize) -> String {
+/// `text` cut to `width` columns, `…` its last where something was cut. Colours take no room and are kept.
+pub fn shorten(text: &str, width: usize) -> String {
     use unicode_width::UnicodeWidthChar;
-    if text.width() <= width {
+    if styled_width(text) <= width {
         return text.to_owned();
     }
     let mut used = 0;
+    let mut is_cut = false;
     let mut out = String::new();
-    for c in text.chars() {
-        let wide = c.width().unwrap_or(0);
-        if used + wide + 1 > width {
-            break;
+    for (piece, is_style) in pieces(text) {
+        if is_style {
+            out.push_str(piece);
+            continue;
         }
-        used += wide;
-        out.push(c);
-    }
-    if width > 0 {
-        out.push('…');
+        for c in piece.chars() {
+            let wide = c.width().unwrap_or(0);
+            if is_cut || used + wide + 1 > width {
+                if !is_cut && width > 0 {
+                    out.push('…');
+                }
+                is_cut = true;
+                break;
+            }
+            used += wide;
+            out.push(c);
+        }
     }
     out
+}
+
+/// Columns that `text` takes, colours aside.
+pub fn styled_width(text: &str) -> usize {
+    pieces(text).filter(|(_, is_style)| !is_style).map(|(piece, _)| piece.width()).sum()
+}
+
+/// `text` in pieces: what is seen, and the sequences that colour it.
+fn pieces(text: &str) -> impl Iterator<Item = (&str, bool)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let end = match rest.find('\u{1b}') {
+            _ if rest.is_empty() => return None,
+            Some(0) => rest.find('m').map_or(rest.len(), |at| at + 1),
+            Some(at) => at,
+            None => rest.len(),
+        };
+        let (piece, more) = rest.split_at(end);
+        rest = more;
+        Some((piece, piece.starts_with('\u{1b}')))
+    })
 }
 
 #[cfg(test)]

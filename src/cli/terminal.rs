@@ -1,9 +1,10 @@
 //! What the streams can show: width, colour, UTF-8.
 
 use std::env;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 
 use rustix::termios::tcgetwinsize;
+use unicode_width::UnicodeWidthChar;
 
 use crate::cli::env_vars;
 
@@ -64,6 +65,11 @@ impl Stream {
     }
 }
 
+/// Columns of the terminal at stderr; `None` off one.
+pub fn stderr_width() -> Option<usize> {
+    Stream::Stderr.size().map(|(columns, _)| columns)
+}
+
 /// Whether the terminal moves its cursor at all.
 pub(super) fn is_capable() -> bool {
     env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty())
@@ -77,6 +83,54 @@ pub(super) fn is_utf8() -> bool {
         let value = value.to_string_lossy().to_ascii_lowercase();
         value.contains("utf-8") || value.contains("utf8")
     })
+}
+
+/// Stdout for the result: what a terminal without UTF-8 cannot show is written in ASCII.
+pub fn stdout() -> impl Write {
+    Plain { inner: io::stdout().lock(), is_plain: Stream::Stdout.is_terminal() && !is_utf8() }
+}
+
+/// Stderr for the talk, likewise.
+pub fn stderr() -> impl Write {
+    Plain { inner: io::stderr().lock(), is_plain: Stream::Stderr.is_terminal() && !is_utf8() }
+}
+
+/// Writes on, in ASCII where it must be.
+struct Plain<W> {
+    inner: W,
+    is_plain: bool,
+}
+
+impl<W: Write> Write for Plain<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if self.is_plain && !text.is_ascii() => self.inner.write_all(in_ascii(text).as_bytes()),
+            Ok(_) | Err(_) => self.inner.write_all(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// swath's own marks by their likes, all else by a `?`, in as many columns.
+fn in_ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '·' => out.push('-'),
+            '…' => out.push('~'),
+            '●' => out.push('*'),
+            c if c.is_ascii() => out.push(c),
+            c => out.extend(std::iter::repeat_n('?', c.width().unwrap_or(0))),
+        }
+    }
+    out
 }
 
 /// A style of the terminal's own 16 colours.

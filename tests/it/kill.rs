@@ -589,12 +589,12 @@ fn killed_at_each(points: &[&str]) {
 
 #[test]
 fn f01_killed_before_a_commit() {
-    killed_at_each(&["before_commit:1", "before_commit:2", "before_commit:5", "before_commit:40"]);
+    killed_at_each(&["before_commit:1", "before_commit:2", "before_commit:5", "before_commit:20"]);
 }
 
 #[test]
 fn f01_killed_between_a_commit_and_its_answers() {
-    killed_at_each(&["after_commit:1", "after_commit:2", "after_commit:5", "after_commit:40"]);
+    killed_at_each(&["after_commit:1", "after_commit:2", "after_commit:5", "after_commit:20"]);
 }
 
 #[test]
