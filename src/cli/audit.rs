@@ -10,6 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::format::count;
 use crate::cli::output;
 use crate::cli::settings::Settings;
+use crate::spec::Code;
 use crate::store::{self, Verified};
 
 /// The audit chain
@@ -37,7 +38,7 @@ pub fn run(command: Command, settings: &Settings, out: &mut dyn Write) -> Result
     if !file.is_file() {
         return Err(Failure::new(
             Exit::NotFound,
-            "SW4007",
+            Code::NoStore,
             format!("there is no store at {}", file.display()),
         )
         .help("name the file, or give --data-dir"));
@@ -53,7 +54,7 @@ pub fn run(command: Command, settings: &Settings, out: &mut dyn Write) -> Result
     }
     match bad {
         None => Ok(Exit::Done),
-        Some(bad) => Err(Failure::new(Exit::Damaged, "SW4008", bad)
+        Some(bad) => Err(Failure::new(Exit::Damaged, Code::ChainBroken, bad)
             .context(format!("--> {}", file.display()))
             .help("restore the last backup: swath restore BACKUP --data-dir NEW")),
     }

@@ -14,6 +14,7 @@ use crate::cli::talk;
 use crate::controller::Ended;
 use crate::pb;
 use crate::runner::OWN_BINARY;
+use crate::spec::Code;
 use crate::store;
 
 /// Runs at once that a `swath run` offers: the sweep's `parallel` and the GPUs are what bounds it.
@@ -155,11 +156,18 @@ pub async fn only_unfinished(client: &Client) -> Result<String, Failure> {
     let sweeps = client.sweeps().list(request).await?.into_inner().sweeps;
     match sweeps.as_slice() {
         [only] => Ok(only.sweep.clone()),
-        [] => Err(Failure::new(Exit::NotFound, "SW5004", "no sweep is unfinished, so one has to be named")
-            .help("swath sweep list shows all of them; @last is the newest")),
+        [] => Err(Failure::new(
+            Exit::NotFound,
+            Code::NotFound,
+            "no sweep is unfinished, so one has to be named",
+        )
+        .help("swath sweep list shows all of them; @last is the newest")),
         several => {
-            let start =
-                Failure::new(Exit::Usage, "SW2001", "several sweeps are unfinished, so one has to be named");
+            let start = Failure::new(
+                Exit::Usage,
+                Code::Ambiguous,
+                "several sweeps are unfinished, so one has to be named",
+            );
             Err(several.iter().fold(start, |failure, sweep| {
                 failure.context(format!("{}  {}", sweep.sweep, crate::cli::format::escape(&sweep.name)))
             }))
@@ -175,21 +183,22 @@ fn end_at_once(ended: &Ended) {
         Ended::Fenced(_) => Exit::Refused,
         Ended::Broken(_) => Exit::Damaged,
     };
-    talk!("error SW4006: {ended}\nexit code {}", exit.code());
+    talk!("error {}: {ended}\nexit code {}", Code::StoreLost, exit.code());
     std::process::exit(i32::from(exit.code()));
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::Held(held) => Failure::new(Exit::Refused, "SW4001", held),
-            Error::Dir(error) => Failure::new(Exit::Failed, "SW4002", error),
-            Error::Open(error) => {
-                let exit = if error.is_integrity() { Exit::Damaged } else { Exit::Refused };
-                Failure::new(exit, "SW4003", error)
+            Error::Held(held) => Failure::new(Exit::Refused, Code::Held, held),
+            Error::Dir(error) => Failure::new(Exit::Failed, Code::BadDataDir, error),
+            Error::Open(store::OpenError::Dir(error)) => Failure::new(Exit::Refused, Code::BadDataDir, error),
+            Error::Open(error) if error.is_integrity() => {
+                Failure::new(Exit::Damaged, Code::StoreDamaged, error)
             }
-            Error::Start(error) => Failure::new(Exit::Damaged, "SW4004", error),
-            Error::Socket { .. } | Error::Ended(_) => Failure::new(Exit::Failed, "SW4005", error),
+            Error::Open(error) => Failure::new(Exit::Refused, Code::CannotOpen, error),
+            Error::Start(error) => Failure::new(Exit::Damaged, Code::NotServed, error),
+            Error::Socket { .. } | Error::Ended(_) => Failure::new(Exit::Failed, Code::NotServed, error),
             Error::Channel(error) => error.into(),
         }
     }
@@ -206,8 +215,8 @@ impl From<client::Error> for Failure {
             Kind::Unavailable | Kind::Deadline => Exit::Unreachable,
             Kind::Exhausted | Kind::Unsupported | Kind::Internal => Exit::Failed,
         };
-        let default = if exit == Exit::Unreachable { "SW5001" } else { "SW5002" };
-        let mut failure = Failure::new(exit, error.code.as_deref().unwrap_or(default), error.message);
+        let default = if exit == Exit::Unreachable { Code::NoAnswer } else { Code::BadMessage };
+        let mut failure = Failure::new(exit, error.code.unwrap_or(default), error.message);
         failure.help.extend(error.help);
         failure.field = error.field.unwrap_or_default();
         failure

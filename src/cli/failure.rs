@@ -7,14 +7,15 @@ use serde_json::json;
 
 use crate::cli::exit::Exit;
 use crate::cli::terminal::Style;
+use crate::spec::Code;
 
 /// A failed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// What the process ends with.
     pub exit: Exit,
-    /// `SW5001`; empty where the whole text was printed already.
-    pub code: String,
+    /// Its stable code; none where the whole text was printed already.
+    pub code: Option<Code>,
     /// gRPC's word for the kind.
     pub status: &'static str,
     /// A sentence that stands alone in a log.
@@ -29,10 +30,10 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with its code and message.
-    pub fn new(exit: Exit, code: &str, message: impl fmt::Display) -> Self {
+    pub fn new(exit: Exit, code: Code, message: impl fmt::Display) -> Self {
         Failure {
             exit,
-            code: code.to_owned(),
+            code: Some(code),
             status: status(exit),
             message: message.to_string(),
             context: Vec::new(),
@@ -43,12 +44,12 @@ impl Failure {
 
     /// A failure of which everything has been said.
     pub fn said(exit: Exit) -> Self {
-        Failure::new(exit, "", "")
+        Failure { code: None, ..Failure::new(exit, Code::Failed, "") }
     }
 
     /// Wrong use.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Failure::new(Exit::Usage, "SW2001", message)
+        Failure::new(Exit::Usage, Code::BadOption, message)
     }
 
     /// Adds a line of where or why.
@@ -65,10 +66,8 @@ impl Failure {
 
     /// Writes it for people.
     pub fn write(&self, out: &mut dyn Write, color: bool) -> io::Result<()> {
-        if self.code.is_empty() {
-            return Ok(());
-        }
-        let head = Style::Error.paint(&format!("error {}", self.code), color);
+        let Some(code) = self.code else { return Ok(()) };
+        let head = Style::Error.paint(&format!("error {code}"), color);
         writeln!(out, "{head}: {}", self.message)?;
         for line in &self.context {
             writeln!(out, "  {line}")?;
@@ -82,10 +81,8 @@ impl Failure {
 
     /// Writes it as one line of JSON.
     pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.code.is_empty() {
-            return Ok(());
-        }
-        let mut error = json!({"code": self.code, "status": self.status, "message": self.message});
+        let Some(code) = self.code else { return Ok(()) };
+        let mut error = json!({"code": code.to_string(), "status": self.status, "message": self.message});
         if !self.field.is_empty() {
             error["field"] = json!(self.field);
         }
@@ -117,6 +114,6 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Failure::said(Exit::Done);
         }
-        Failure::new(Exit::Failed, "SW2003", error)
+        Failure::new(Exit::Failed, Code::Failed, error)
     }
 }

@@ -60,8 +60,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
 }
 
 fn explain(text: &str, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let wanted = text.to_ascii_uppercase();
-    let Some(code) = Code::ALL.iter().find(|code| code.to_string() == wanted) else {
+    let Some(code) = Code::named(text) else {
         return Err(
             Failure::usage(format!("there is no error code {text}")).help("docs/errors.md lists them all")
         );

@@ -49,8 +49,9 @@ impl Format {
 /// When stdout cannot be written to.
 pub fn document(format: Format, json: &Json, out: &mut dyn Write) -> Result<(), Failure> {
     if format == Format::Yaml {
-        let text = serde_saphyr::to_string(json)
-            .map_err(|error| Failure::new(crate::cli::exit::Exit::Failed, "SW2003", error))?;
+        let text = serde_saphyr::to_string(json).map_err(|error| {
+            Failure::new(crate::cli::exit::Exit::Failed, crate::spec::Code::Failed, error)
+        })?;
         out.write_all(text.as_bytes())?;
     } else {
         writeln!(out, "{json}")?;

@@ -20,6 +20,7 @@ use crate::cli::settings::Settings;
 use crate::cli::terminal::{self, Stream, Style};
 use crate::cli::{json, talk, words};
 use crate::pb;
+use crate::spec::Code;
 
 /// `--progress`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -46,7 +47,7 @@ pub fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choice, Fai
         <Choice as clap::ValueEnum>::from_str(&settings.progress.value, true).map_err(|_| {
             Failure::new(
                 Exit::Usage,
-                "SW2002",
+                Code::BadSetting,
                 format!("'{}' is no form of progress", settings.progress.value),
             )
             .context(format!("from: {}", settings.progress.origin))
@@ -588,7 +589,7 @@ pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure
     let Some(last) = trials.first() else {
         return Ok(Failure::new(
             Exit::NoBest,
-            "SW3102",
+            Code::PausedItself,
             format!("the sweep paused itself: {}", sweep.reason),
         ));
     };
@@ -600,8 +601,9 @@ pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure
         .and_then(|run| run.placements.first())
         .map(|p| format!(", on {}", escape(&p.host)))
         .unwrap_or_default();
-    let mut failure = Failure::new(Exit::NoBest, "SW3101", format!("the sweep is paused: {}", sweep.reason))
-        .context(format!("{}{took}{host}, last lines of trial {}:", escape(&trial.reason), trial.trial));
+    let mut failure =
+        Failure::new(Exit::NoBest, Code::FailedAlike, format!("the sweep is paused: {}", sweep.reason))
+            .context(format!("{}{took}{host}, last lines of trial {}:", escape(&trial.reason), trial.trial));
     for line in trial.tail.lines().rev().take(8).collect::<Vec<_>>().into_iter().rev() {
         failure = failure.context(format!("   | {}", escape(line)));
     }

@@ -8,6 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::settings::{Origin, Settings};
 use crate::cli::talk;
+use crate::spec::Code;
 use crate::store;
 
 /// Make a store from a backup in a new directory
@@ -35,7 +36,7 @@ pub fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit
     if !args.file.is_file() {
         return Err(Failure::new(
             Exit::NotFound,
-            "SW4007",
+            Code::NoStore,
             format!("there is no backup at {}", args.file.display()),
         ));
     }

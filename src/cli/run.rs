@@ -20,6 +20,8 @@ use crate::cli::sweep_file::{Overrides, SweepFile};
 use crate::cli::talk;
 use crate::cli::words;
 use crate::pb;
+use crate::spec::Code;
+use crate::store;
 
 /// Run a sweep here and print its best trial
 ///
@@ -47,6 +49,9 @@ pub struct Args {
     /// Start afresh although an unfinished sweep of this file exists
     #[arg(long)]
     new: bool,
+    /// Open a store that lost acknowledged entries, and go on without them; the loss is recorded
+    #[arg(long)]
+    accept_loss: bool,
     /// Do not pause when the first 3 trials to end fail alike
     #[arg(long)]
     keep_going: bool,
@@ -69,7 +74,9 @@ pub fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit,
     let choice = progress::choose(args.progress, settings)?;
     let request = file.map(|file| file.check(&args.overrides, settings)).transpose()?;
     connect::runtime()?.block_on(async {
-        let node = Node::join(settings).await?;
+        let options =
+            store::Options { accept_loss: args.accept_loss.then(rand::random), ..store::Options::default() };
+        let node = Node::join_with(settings, options).await?;
         let done = work(&args, request, choice, settings, &node, out).await;
         node.leave(false).await;
         done
@@ -105,7 +112,7 @@ fn usable_gpus(choice: &gpus::Choice) -> Result<Vec<gpus::Gpu>, Failure> {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
     let library = std::env::var_os(gpus::LIBRARY_VARIABLE);
     gpus::usable(choice, visible.as_deref(), library.as_deref())
-        .map_err(|error| Failure::new(Exit::Failed, "SW2006", error))
+        .map_err(|error| Failure::new(Exit::Failed, Code::NoGpu, error))
 }
 
 /// What the start found.
@@ -191,7 +198,7 @@ impl Start<'_> {
         use pb::sweep::State;
         if sweep.home_alive && sweep.home != self.agent {
             let what = format!("sweep {} is at work in another swath run{}", sweep.sweep, whose(&sweep.home));
-            return Err(Failure::new(Exit::Refused, "SW2005", what)
+            return Err(Failure::new(Exit::Refused, Code::AlreadyRunning, what)
                 .help(format!("look at it: swath watch {}", sweep.sweep))
                 .help("or start another sweep of the same file: swath run FILE --new"));
         }

@@ -12,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Format;
 use crate::cli::terminal::ColorChoice;
-use crate::spec::duration;
+use crate::spec::{Code, duration};
 
 /// Options that every command has.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -167,7 +167,7 @@ fn read(path: &Path) -> Result<File, Failure> {
 }
 
 fn bad_config(path: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(Exit::Usage, "SW2002", format!("the configuration file cannot be used: {error}"))
+    Failure::new(Exit::Usage, Code::BadSetting, format!("the configuration file cannot be used: {error}"))
         .context(format!("--> {}", path.display()))
         .help("mend the file, or take it away: every key in it is optional")
 }
@@ -230,7 +230,7 @@ impl Setting<String> {
             Ok(value) => Ok(Setting { value, origin: self.origin }),
             Err(why) => Err(Failure::new(
                 Exit::Usage,
-                "SW2002",
+                Code::BadSetting,
                 format!("'{}' is no value for this setting: {why}", self.value),
             )
             .context(format!("from: {}", self.origin))),

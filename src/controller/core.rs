@@ -33,6 +33,7 @@ use crate::controller::recovery::{self, panic_text};
 use crate::controller::row::{self, Beside};
 use crate::controller::{Refused, RefusedKind, budgets, placement};
 use crate::pb;
+use crate::spec::Code;
 use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter, SweepRow, TrialRow};
 use crate::sweep::{
     Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Phase, Pos, QueueWhy, Report,
@@ -824,10 +825,10 @@ fn fatal(error: AppendError) -> Fatal {
 }
 
 fn disk_full(full: &AppendError) -> Refused {
-    Refused::new(RefusedKind::ResourceExhausted, "SW4001", full.to_string())
+    Refused::new(RefusedKind::ResourceExhausted, Code::DiskFull, full.to_string())
         .with_help("make room on the disk; runs go on, and what they report is kept beside them")
 }
 
 pub(super) fn internal(message: &str) -> Refused {
-    Refused::new(RefusedKind::Internal, "SW5900", message)
+    Refused::new(RefusedKind::Internal, Code::Internal, message)
 }

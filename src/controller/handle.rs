@@ -84,7 +84,7 @@ macro_rules! calls {
             pub async fn $method(&self, request: pb::$request) -> Result<pb::$response, Refused> {
                 match self.ask(Call::$variant(request)).await? {
                     Answer::$variant(response) => Ok(response),
-                    other => Err(Refused::new(RefusedKind::Internal, "SW5900", format!("an answer to something else: {other:?}"))),
+                    other => Err(Refused::new(RefusedKind::Internal, crate::spec::Code::Internal, format!("an answer to something else: {other:?}"))),
                 }
             })*
         }

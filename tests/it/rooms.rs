@@ -48,6 +48,21 @@ const FORBIDDEN: [&str; 22] = [
     ".await",
 ];
 
+/// Codes stand in one table, and everything else names them by the enum.
+#[test]
+fn no_code_is_written_as_text_but_in_its_table() {
+    for (path, text) in sources() {
+        if path.ends_with("spec/code.rs") {
+            continue;
+        }
+        for (at, _) in production(&text).match_indices("\"SW") {
+            let code = &production(&text)[at + 1..];
+            let digits = code[2..].chars().take_while(char::is_ascii_digit).count();
+            assert!(digits != 4, "{}: {}", path.display(), &code[..6]);
+        }
+    }
+}
+
 fn sources() -> Vec<(PathBuf, String)> {
     fn walk(dir: &Path, out: &mut Vec<(PathBuf, String)>) {
         for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {

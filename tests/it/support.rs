@@ -37,6 +37,16 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// A page that is made from the code lies in the project as the code makes it. `SWATH_REWRITE=1` writes it anew.
+pub fn same_as_file(path: &str, made: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("SWATH_REWRITE").is_some() {
+        fs::write(&file, made).unwrap();
+    }
+    let kept = fs::read_to_string(&file).unwrap();
+    assert!(kept == made, "{path} is not what the code makes; SWATH_REWRITE=1 cargo test writes it anew");
+}
+
 /// A user of swath: a home, a working folder and a store that nobody else has. Ends what it left running.
 pub struct Home {
     /// The working folder.

@@ -7,6 +7,7 @@ use crate::cli::session::Session;
 use crate::cli::talk;
 use crate::cli::terminal::Stream;
 use crate::pb;
+use crate::spec::Code;
 
 /// Print what a trial's run wrote
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,7 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
     let trial = session.client.trials().get(wanted).await?.into_inner();
     if trial.runs.is_empty() {
         let what = format!("trial {}/{} has not run yet", trial.sweep, trial.trial);
-        return Err(Failure::new(Exit::Refused, "SW5003", what));
+        return Err(Failure::new(Exit::Refused, Code::RefusedNow, what));
     }
     let request = pb::LogsRequest {
         sweep: trial.sweep,
