@@ -15,14 +15,14 @@ use crate::store::{self, Verified};
 
 /// The audit chain
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Check the hash chain of every log and name the first bad event
     Verify(Verify),
 }
 
 /// See [`Command::Verify`].
 #[derive(Debug, clap::Args)]
-pub struct Verify {
+pub(super) struct Verify {
     /// A store's file or a backup [default: the local store]
     file: Option<PathBuf>,
 }
@@ -32,7 +32,7 @@ pub struct Verify {
 /// # Errors
 ///
 /// The chain is broken (exit code 8), or the file is no store.
-pub fn run(command: Command, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(command: Command, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     let Command::Verify(args) = command;
     let file = args.file.unwrap_or_else(|| settings.data_dir.value.join("store.db"));
     if !file.is_file() {
@@ -61,7 +61,7 @@ pub fn run(command: Command, settings: &Settings, out: &mut dyn Write) -> Result
 }
 
 /// The first thing that is wrong, with where it is.
-pub fn worst(verified: &Verified) -> Option<String> {
+pub(super) fn worst(verified: &Verified) -> Option<String> {
     let bad = verified.bad.first()?;
     let place = match (bad.log, bad.n) {
         (None, _) => String::new(),
@@ -76,7 +76,7 @@ pub fn worst(verified: &Verified) -> Option<String> {
 }
 
 /// What was found whole.
-pub fn sentence(verified: &Verified) -> String {
+pub(super) fn sentence(verified: &Verified) -> String {
     format!(
         "chain whole to position {}: {} of {}, {}",
         verified.last.0,

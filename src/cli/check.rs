@@ -20,7 +20,7 @@ use crate::spec::{
 
 /// Is this sweep file right, what will it do
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Sweep files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -67,7 +67,7 @@ const MOST: u32 = 100_000;
 /// # Errors
 ///
 /// When `out` cannot be written to.
-pub fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     let overrides = Overrides { set: args.set.clone(), seed: args.seed, ..Overrides::default() };
     let show = Show::new(settings);
     let mut refused = false;
@@ -91,7 +91,7 @@ pub fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit
 /// # Errors
 ///
 /// When `out` cannot be written to.
-pub fn dry_run(
+pub(super) fn dry_run(
     file: &SweepFile,
     overrides: &Overrides,
     settings: &Settings,

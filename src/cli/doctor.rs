@@ -20,7 +20,7 @@ use crate::store;
 
 /// Say what is wrong with this machine
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(super) struct Args {}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -61,7 +61,7 @@ const LITTLE: u64 = 256 << 20;
 /// # Errors
 ///
 /// When stdout cannot be written to.
-pub fn run(_args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(_args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     let dir = &settings.data_dir.value;
     let checks = [store(dir), space(dir), python(), gpu(), processes(), clock()];
     let failures = checks.iter().filter(|check| check.verdict == Verdict::Fail).count();

@@ -11,7 +11,7 @@ use crate::spec::Code;
 
 /// A failed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(super) struct Failure {
     /// What the process ends with.
     pub exit: Exit,
     /// Its stable code; none where the whole text was printed already.
@@ -30,7 +30,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with its code and message.
-    pub fn new(exit: Exit, code: Code, message: impl fmt::Display) -> Self {
+    pub(super) fn new(exit: Exit, code: Code, message: impl fmt::Display) -> Self {
         Failure {
             exit,
             code: Some(code),
@@ -43,29 +43,29 @@ impl Failure {
     }
 
     /// A failure of which everything has been said.
-    pub fn said(exit: Exit) -> Self {
+    pub(super) fn said(exit: Exit) -> Self {
         Failure { code: None, ..Failure::new(exit, Code::Failed, "") }
     }
 
     /// Wrong use.
-    pub fn usage(message: impl fmt::Display) -> Self {
+    pub(super) fn usage(message: impl fmt::Display) -> Self {
         Failure::new(Exit::Usage, Code::BadOption, message)
     }
 
     /// Adds a line of where or why.
-    pub fn context(mut self, line: impl fmt::Display) -> Self {
+    pub(super) fn context(mut self, line: impl fmt::Display) -> Self {
         self.context.push(line.to_string());
         self
     }
 
     /// Adds what to type.
-    pub fn help(mut self, line: impl fmt::Display) -> Self {
+    pub(super) fn help(mut self, line: impl fmt::Display) -> Self {
         self.help.push(line.to_string());
         self
     }
 
     /// Writes it for people.
-    pub fn write(&self, out: &mut dyn Write, color: bool) -> io::Result<()> {
+    pub(super) fn write(&self, out: &mut dyn Write, color: bool) -> io::Result<()> {
         let Some(code) = self.code else { return Ok(()) };
         let head = Style::Error.paint(&format!("error {code}"), color);
         writeln!(out, "{head}: {}", self.message)?;
@@ -80,7 +80,7 @@ impl Failure {
     }
 
     /// Writes it as one line of JSON.
-    pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
         let Some(code) = self.code else { return Ok(()) };
         let mut error = json!({"code": code.to_string(), "status": self.status, "message": self.message});
         if !self.field.is_empty() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::space::float_name;
 
 /// A number with 4 significant digits: `0.1832`, `12.35`, `3.1e-4`, `NaN`.
-pub fn number(x: f64) -> String {
+pub(super) fn number(x: f64) -> String {
     if !x.is_finite() {
         return float_name(x).to_owned();
     }
@@ -24,7 +24,7 @@ pub fn number(x: f64) -> String {
 }
 
 /// A parameter's number as short as it reads back the same to 3 digits: `64`, `0.12`, `3.1e-4`.
-pub fn short(x: f64) -> String {
+pub(super) fn short(x: f64) -> String {
     if !x.is_finite() {
         return float_name(x).to_owned();
     }
@@ -49,7 +49,7 @@ fn scientific(x: f64, digits: usize) -> String {
 }
 
 /// A duration in at most two units: `9s`, `4m10`, `1h20`, `2d`.
-pub fn duration(d: Duration) -> String {
+pub(super) fn duration(d: Duration) -> String {
     let seconds = d.as_secs();
     match seconds {
         0 if d.as_millis() > 0 => format!("{}ms", d.as_millis()),
@@ -61,7 +61,7 @@ pub fn duration(d: Duration) -> String {
 }
 
 /// An age in one unit: `52m`, `2d`.
-pub fn age(d: Duration) -> String {
+pub(super) fn age(d: Duration) -> String {
     let seconds = d.as_secs();
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -72,7 +72,7 @@ pub fn age(d: Duration) -> String {
 }
 
 /// Bytes with a binary unit: `88 B`, `41 MiB`, `1.3 GiB`.
-pub fn bytes(n: u64) -> String {
+pub(super) fn bytes(n: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = n as f64;
     let mut unit = 0;
@@ -88,14 +88,14 @@ pub fn bytes(n: u64) -> String {
 }
 
 /// `1 trial`, `2 trials`.
-pub fn count(n: impl Into<u64>, noun: &str) -> String {
+pub(super) fn count(n: impl Into<u64>, noun: &str) -> String {
     let n = n.into();
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// Text from outside with control characters, escape sequences and marks that turn the direction of writing shown
 /// as `\u{..}`, so that a name cannot paint the terminal.
-pub fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let hostile = c.is_control()
@@ -114,7 +114,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// One argument as a POSIX shell reads it back.
-pub fn shell_quote(argument: &str) -> String {
+pub(super) fn shell_quote(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
     if !argument.is_empty() && argument.chars().all(plain) {
         return argument.to_owned();

@@ -24,7 +24,7 @@ use crate::spec::Code;
 
 /// `--progress`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Choice {
+pub(super) enum Choice {
     /// Live on a terminal, else lines.
     Auto,
     /// A view that is redrawn in place.
@@ -42,7 +42,7 @@ pub enum Choice {
 /// # Errors
 ///
 /// A setting that names no form.
-pub fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choice, Failure> {
+pub(super) fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choice, Failure> {
     let setting = || {
         <Choice as clap::ValueEnum>::from_str(&settings.progress.value, true).map_err(|_| {
             Failure::new(
@@ -68,7 +68,7 @@ pub fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choice, Fai
 
 /// What the person or the system asked of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub(super) enum Wish {
     /// First Ctrl-C or SIGTERM: pause in order; the exit code that follows.
     Pause(Exit),
     /// SIGHUP, `d`: leave the runs alone and go.
@@ -79,7 +79,7 @@ pub enum Wish {
 
 /// What a live view has to say by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub(super) enum Turn {
     /// A key was pressed.
     Wish(Wish),
     /// There is something to redraw.
@@ -120,7 +120,7 @@ impl Signals {
 /// # Errors
 ///
 /// The controller is lost and nobody can take its place.
-pub async fn follow(
+pub(super) async fn follow(
     node: &Node,
     agent: Option<&AgentHandle>,
     sweep: pb::Sweep,
@@ -135,7 +135,7 @@ pub async fn follow(
 /// # Errors
 ///
 /// As [`follow`].
-pub async fn follow_until(
+pub(super) async fn follow_until(
     node: &Node,
     agent: Option<&AgentHandle>,
     sweep: pb::Sweep,
@@ -371,7 +371,7 @@ impl View {
 }
 
 /// One line an ended trial.
-pub struct Lines {
+pub(super) struct Lines {
     color: bool,
     /// Ended trials that were shown.
     shown: BTreeSet<u32>,
@@ -380,12 +380,12 @@ pub struct Lines {
 
 impl Lines {
     /// Nothing shown yet.
-    pub fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         Lines { color: Stream::Stderr.color(settings.color.value), shown: BTreeSet::new(), best: None }
     }
 
     /// Lines to come are compared with the best value there is.
-    pub fn start_from(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn start_from(&mut self, sweep: &pb::Sweep) {
         self.best = best_value(sweep);
     }
 
@@ -421,7 +421,7 @@ impl Lines {
     }
 
     /// The line of a trial that is final; `None` for one that goes on.
-    pub fn line(&mut self, trial: &pb::Trial, sweep: &pb::Sweep) -> Option<String> {
+    pub(super) fn line(&mut self, trial: &pb::Trial, sweep: &pb::Sweep) -> Option<String> {
         use pb::trial::State;
         let (word, style) = match trial.state() {
             State::Queued | State::Running | State::Unspecified => return None,
@@ -478,12 +478,12 @@ impl Lines {
 }
 
 /// The value of the best trial.
-pub fn best_value(sweep: &pb::Sweep) -> Option<f64> {
+pub(super) fn best_value(sweep: &pb::Sweep) -> Option<f64> {
     sweep.best.as_ref()?.objectives.first()?.value
 }
 
 /// Trials of which a run ended, by the entries of a message.
-pub fn ended_trials(message: &pb::WatchResponse) -> Vec<u32> {
+pub(super) fn ended_trials(message: &pb::WatchResponse) -> Vec<u32> {
     let trial = |entry: &pb::Entry| {
         let body: serde_json::Value = serde_json::from_str(&entry.body_json).ok()?;
         let trial = body.get("run").and_then(|run| run.get("trial")).or_else(|| body.get("trial"))?;
@@ -502,7 +502,7 @@ pub fn ended_trials(message: &pb::WatchResponse) -> Vec<u32> {
 /// # Errors
 ///
 /// When `out` cannot be written to.
-pub fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
     let counts = sweep.counts.unwrap_or_default();
     let ended = words::ended(&counts);
     let mut line = format!(
@@ -555,7 +555,7 @@ fn exact(value: Option<&pb::Value>) -> String {
 }
 
 /// Says that the sweep was paused, and how to go on.
-pub fn say_paused(sweep: &pb::Sweep) {
+pub(super) fn say_paused(sweep: &pb::Sweep) {
     use pb::sweep::State;
     let best = words::best(sweep);
     let best = if best.is_empty() { String::new() } else { format!(" · best {best}") };
@@ -577,7 +577,7 @@ pub fn say_paused(sweep: &pb::Sweep) {
 /// # Errors
 ///
 /// The controller is lost.
-pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure, Failure> {
+pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure, Failure> {
     let request = pb::ListTrialsRequest {
         sweep: sweep.sweep.clone(),
         state: "failed".to_owned(),
@@ -625,7 +625,7 @@ pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure
 
 /// The middle of the remaining time: the mean of ended runs' durations over the trials still to come and the runs at
 /// once. `None` before 3 runs have ended, or where the number of trials has no limit.
-pub fn remaining(sweep: &pb::Sweep) -> Option<std::time::Duration> {
+pub(super) fn remaining(sweep: &pb::Sweep) -> Option<std::time::Duration> {
     let total: u64 = sweep.trials.as_ref()?.parse().ok()?;
     let seconds = &sweep.run_seconds;
     if seconds.len() < 3 {
@@ -638,7 +638,7 @@ pub fn remaining(sweep: &pb::Sweep) -> Option<std::time::Duration> {
 }
 
 /// `val_loss 0.1832  trial 31  lr=3.1e-4 ..`: the best trial in one line.
-pub fn best_line(sweep: &pb::Sweep) -> Option<String> {
+pub(super) fn best_line(sweep: &pb::Sweep) -> Option<String> {
     let best = sweep.best.as_ref()?;
     let value = best.objectives.first().and_then(|o| o.value).map(number).unwrap_or_default();
     Some(format!("{value}  trial {}  {}", best.trial, words::parameters(best.params.as_ref())))

@@ -31,7 +31,7 @@ use crate::store;
 #[command(
     after_help = "Examples:\n  swath run sweep.yaml\n  swath run sweep.yaml -n 20 --set method=random\n  swath run --resume @last -n 40"
 )]
-pub struct Args {
+pub(super) struct Args {
     /// The sweep file
     #[arg(required_unless_present = "resume")]
     file: Option<PathBuf>,
@@ -65,7 +65,7 @@ pub struct Args {
 /// # Errors
 ///
 /// A wrong file, a store that is held or damaged, a sweep that is at work elsewhere.
-pub fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     let file = args.file.as_deref().map(SweepFile::read).transpose()?;
     if args.dry_run {
         let Some(file) = file else { return Err(Failure::usage("--dry-run needs the sweep file")) };
@@ -258,7 +258,7 @@ async fn finish(
 }
 
 /// The exit code that a sweep's end means.
-pub fn verdict(sweep: &pb::Sweep) -> Exit {
+pub(super) fn verdict(sweep: &pb::Sweep) -> Exit {
     match sweep.verdict {
         Some(0) => Exit::Done,
         Some(11) => Exit::Interrupted,

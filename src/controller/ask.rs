@@ -371,9 +371,11 @@ impl Core {
             self.command(id, &Command::Tag { trial, add, remove }, who, "", now)?;
         }
         match (request.excluded, trial) {
-            (Some(true), Some(trial)) => drop(self.command(id, &Command::Exclude { trial }, who, "", now)?),
+            (Some(true), Some(trial)) => {
+                self.command(id, &Command::Exclude { trial }, who, "", now)?;
+            }
             (Some(false), Some(trial)) => {
-                drop(self.command(id, &Command::Include { trial }, who, "", now)?)
+                self.command(id, &Command::Include { trial }, who, "", now)?;
             }
             (Some(_), None) => return Err(Refused::invalid("excluded", "only a trial can be excluded")),
             (None, _) => {}

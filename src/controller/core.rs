@@ -577,15 +577,13 @@ impl Core {
                 return internal(message);
             }
         };
-        let replay = self.pending.fresh.iter().filter(|fresh| fresh.sweep == id);
+        let mut replay = self.pending.fresh.iter().filter(|fresh| fresh.sweep == id);
         let replayed = catch_unwind(AssertUnwindSafe(|| {
-            replay.fold(true, |good, fresh| {
-                good && match &fresh.what {
-                    What::Event(event) => {
-                        loaded.state.apply(event).map(|()| loaded.follow(event, now.mono)).is_ok()
-                    }
-                    What::Report(report) => loaded.state.apply_report(report).is_ok(),
+            replay.all(|fresh| match &fresh.what {
+                What::Event(event) => {
+                    loaded.state.apply(event).map(|()| loaded.follow(event, now.mono)).is_ok()
                 }
+                What::Report(report) => loaded.state.apply_report(report).is_ok(),
             })
         }));
         if !matches!(replayed, Ok(true)) {

@@ -69,12 +69,14 @@ macro_rules! calls {
     ($($(#[$doc:meta])* $method:ident($variant:ident: $request:ident) -> $response:ident;)*) => {
         /// A request to the core.
         #[derive(Clone, Debug, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "each is moved once, and then taken apart")]
         pub(super) enum Call {
             $($variant(pb::$request),)*
         }
 
         /// Its answer.
         #[derive(Clone, Debug, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "each is moved once, and then taken apart")]
         pub(super) enum Answer {
             $($variant(pb::$response),)*
         }

@@ -18,7 +18,7 @@ use crate::spec::{Code, command};
 
 /// Write a sweep's trials, reports, events, definition or best trial to stdout
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Id, prefix of it, name, or @last
     sweep: String,
     /// What to write

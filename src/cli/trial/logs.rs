@@ -11,7 +11,7 @@ use crate::spec::Code;
 
 /// Print what a trial's run wrote
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// SWEEP/17, SWEEP/17.2, SWEEP/@best, or 17 with --sweep
     trial: TrialRef,
     /// The sweep, where TRIAL does not say

@@ -10,7 +10,7 @@ use crate::pb;
 
 /// Try trials again: new attempts of the same assignments
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// SWEEP/17 .., or 17 .. with --sweep, or a sweep with --state
     #[arg(required = true, value_name = "TRIAL")]
     trials: Vec<String>,

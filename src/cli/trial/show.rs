@@ -13,7 +13,7 @@ use crate::spec::Code;
 
 /// Show a trial: parameters, result, curve, attempts, command
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// SWEEP/17, SWEEP/@best, or 17 with --sweep
     trial: TrialRef,
     /// The sweep, where TRIAL does not say
