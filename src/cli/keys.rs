@@ -20,7 +20,7 @@ pub(super) struct Keys {
 impl Keys {
     /// Takes the terminal at stdin; `None` where stdin is none, its modes cannot be set, or another job has it: who
     /// touches it from the background is stopped.
-    pub fn take() -> Option<Self> {
+    pub(super) fn take() -> Option<Self> {
         let stdin = io::stdin();
         if !stdin.is_terminal() || tcgetpgrp(&stdin).ok()? != getpgrp() {
             return None;

@@ -143,7 +143,7 @@ fn pad(text: &str, width: usize, align: Align) -> String {
 }
 
 /// `text` cut to `width` columns, `…` its last where something was cut. Colours take no room and are kept.
-pub fn shorten(text: &str, width: usize) -> String {
+pub(super) fn shorten(text: &str, width: usize) -> String {
     use unicode_width::UnicodeWidthChar;
     if styled_width(text) <= width {
         return text.to_owned();
