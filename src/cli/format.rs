@@ -117,7 +117,7 @@ pub(super) fn escape(text: &str) -> String {
 
 /// A sentence in lines of at most `width` columns, the later ones two spaces in; broken between its parts (` · `) where
 /// it has some, else between words. None: one line.
-pub fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     const PART: &str = " · ";
     let Some(width) = width.filter(|width| text.width() > *width) else { return vec![text.to_owned()] };
     let mut lines: Vec<String> = Vec::new();

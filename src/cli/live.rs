@@ -306,7 +306,9 @@ impl Live {
     fn foot(&self, columns: usize) -> Vec<String> {
         let mut lines = Vec::new();
         if !self.word.is_empty() {
-            lines.extend(wrap(&self.word, Some(columns.saturating_sub(1))).iter().map(|line| format!(" {line}")));
+            lines.extend(
+                wrap(&self.word, Some(columns.saturating_sub(1))).iter().map(|line| format!(" {line}")),
+            );
         }
         if self.keys.is_some() {
             lines.push(" [p]ause  [s]top  [d]etach".to_owned());

@@ -555,7 +555,10 @@ pub(super) fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()
     let id = &sweep.sweep;
     match &sweep.best {
         Some(best) => {
-            lines.extend(wrap(&format!("best {} · {id}/{}", words::values(&best.objectives), best.trial), width));
+            lines.extend(wrap(
+                &format!("best {} · {id}/{}", words::values(&best.objectives), best.trial),
+                width,
+            ));
             let arguments: Vec<String> = best
                 .params
                 .iter()
@@ -565,10 +568,18 @@ pub(super) fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()
             // For a shell: never broken.
             lines.push(format!("  {}", arguments.iter().map(|a| escape(a)).collect::<Vec<_>>().join(" ")));
             let n = best.trial;
-            lines.extend(wrap(&format!("next: swath trial show {id}/{n} · swath trial enqueue {id} --from {n} --repeat 3"), width));
+            lines.extend(wrap(
+                &format!("next: swath trial show {id}/{n} · swath trial enqueue {id} --from {n} --repeat 3"),
+                width,
+            ));
         }
-        None if sweep.objectives.is_empty() => lines.extend(wrap(&format!("next: swath trial list {id}"), width)),
-        None => lines.extend(wrap(&format!("no best trial · next: swath trial list {id} · swath trial show {id}/1"), width)),
+        None if sweep.objectives.is_empty() => {
+            lines.extend(wrap(&format!("next: swath trial list {id}"), width))
+        }
+        None => lines.extend(wrap(
+            &format!("no best trial · next: swath trial list {id} · swath trial show {id}/1"),
+            width,
+        )),
     }
     writeln!(out, "{}", lines.join("\n"))
 }

@@ -66,7 +66,7 @@ impl Stream {
 }
 
 /// Columns of the terminal at stderr; `None` off one.
-pub fn stderr_width() -> Option<usize> {
+pub(super) fn stderr_width() -> Option<usize> {
     Stream::Stderr.size().map(|(columns, _)| columns)
 }
 
@@ -86,12 +86,12 @@ pub(super) fn is_utf8() -> bool {
 }
 
 /// Stdout for the result: what a terminal without UTF-8 cannot show is written in ASCII.
-pub fn stdout() -> impl Write {
+pub(super) fn stdout() -> impl Write {
     Plain { inner: io::stdout().lock(), is_plain: Stream::Stdout.is_terminal() && !is_utf8() }
 }
 
 /// Stderr for the talk, likewise.
-pub fn stderr() -> impl Write {
+pub(super) fn stderr() -> impl Write {
     Plain { inner: io::stderr().lock(), is_plain: Stream::Stderr.is_terminal() && !is_utf8() }
 }
 

@@ -76,7 +76,9 @@ pub struct TrialFilter {
     pub states: Vec<String>,
     /// Trials above this number, or below it from the last one down.
     pub after: Option<u32>,
+    /// By what.
     pub order: TrialOrder,
+    /// The other way round.
     pub reversed: bool,
     /// Rows to pass over.
     pub skip: usize,

@@ -210,9 +210,11 @@ fn the_table_of_faults_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
     let code: String = ["src", "tests"].into_iter().flat_map(sources_below).map(|(_, text)| text).collect();
-    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| F") || line.starts_with("| B")).collect();
+    let rows: Vec<&str> =
+        page.lines().filter(|line| line.starts_with("| F") || line.starts_with("| B")).collect();
     assert!(rows.len() > 60, "the table has {} rows", rows.len());
-    let named = rows.iter().flat_map(|row| row.rsplit('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2));
+    let named =
+        rows.iter().flat_map(|row| row.rsplit('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2));
     let missing: Vec<&str> = named.filter(|name| !code.contains(&format!("fn {name}("))).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

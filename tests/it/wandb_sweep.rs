@@ -30,7 +30,7 @@ fn start(home: &Home, python: &str) -> Running {
     command.env("PATH", path).envs(["http_proxy", "https_proxy"].map(|name| (name, "http://127.0.0.1:9")));
     let err = std::fs::File::create(home.dir.join("err")).unwrap();
     let child = command.stdout(Stdio::piped()).stderr(err).spawn().unwrap();
-    Running::new(child, home.dir.join("err"))
+    Running::of(child, home.dir.join("err"))
 }
 
 fn trial(home: &Home, number: u32) -> serde_json::Value {
