@@ -44,7 +44,7 @@ impl Core {
     }
 
     pub(super) fn closed(&mut self, link: LinkId, now: Now) {
-        self.followers.retain(|_, (of, _)| *of != link);
+        self.forget_followers(link);
         let Some(agent) = self.links.closed(link, now.mono) else { return };
         for (sweep, _) in self.fleet.given_to(&agent) {
             self.dirty.insert(sweep);
@@ -426,15 +426,6 @@ impl Core {
         }
         for (stream, assign) in messages {
             self.pending.down(stream, Down::Assign(assign));
-        }
-    }
-
-    fn output(&mut self, output: pb::Output) {
-        let Some((_, follower)) = self.followers.get(&output.request) else { return };
-        let chunk = pb::LogsChunk { data: output.data, note: output.note };
-        let is_gone = follower.try_send(Ok(chunk)).is_err();
-        if output.end || is_gone {
-            self.followers.remove(&output.request);
         }
     }
 }

@@ -25,10 +25,11 @@ use crate::controller::directory::Directory;
 use crate::controller::draw::Draw;
 use crate::controller::feed::{Feed, Fresh, What};
 use crate::controller::fleet::Fleet;
-use crate::controller::handle::{Answer, LinkId, Message, Opened};
+use crate::controller::handle::{Answer, Message, Opened};
 use crate::controller::links::Links;
 use crate::controller::loaded::Loaded;
-use crate::controller::pending::{Asked, Follower, Job, Output, Pending};
+use crate::controller::logs::Follower;
+use crate::controller::pending::{Asked, Job, Output, Pending};
 use crate::controller::recovery::{self, panic_text};
 use crate::controller::row::{self, Beside};
 use crate::controller::{Refused, RefusedKind, budgets, placement, rebuild};
@@ -47,6 +48,9 @@ pub(super) const SELF: Actor = Actor(0);
 pub(super) const SELF_NAME: &str = "swath";
 /// A commit that took longer is worth a warning, and gave agents no chance to be heard.
 const SLOW: Duration = Duration::from_secs(1);
+
+/// Entries that may wait for company.
+const FEW: usize = 8;
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -71,7 +75,7 @@ pub(super) struct Core {
     /// Requests that wait until a sweep that is over has been folded.
     pub(super) folding: BTreeMap<SweepId, Vec<Asked>>,
     /// Who reads which run's output over which stream.
-    pub(super) followers: BTreeMap<u64, (LinkId, Follower)>,
+    pub(super) followers: BTreeMap<u64, Follower>,
     pub(super) follow_requests: u64,
     /// Sweeps that `due` has to look at.
     pub(super) dirty: BTreeSet<SweepId>,
@@ -190,6 +194,7 @@ impl Core {
             Message::Export { request, reply } => self.export(request, reply),
             Message::Watch { request, reply } => self.watch(request, reply),
             Message::Logs { request, reply } => self.logs(request, reply),
+            Message::Unfollow { number } => self.unfollow(number),
             Message::LinkOpened { link } => self.opened(link),
             Message::LinkSaid { link, message } => self.said(link, message, now),
             Message::LinkClosed { link } => self.closed(link, now),
@@ -640,6 +645,17 @@ impl Core {
 
     pub(super) fn itself(&self) -> Who {
         Who { actor: SELF, name: SELF_NAME.into() }
+    }
+
+    /// Whether the batch holds only what nobody waits for: starts, names and a few reports.
+    pub(super) fn may_wait(&self) -> bool {
+        let is_soft = |fresh: &Fresh| match &fresh.what {
+            What::Event(event) => matches!(event.body, Body::RunStarted { .. } | Body::MetricNamed { .. }),
+            What::Report(_) => true,
+        };
+        let fresh = &self.pending.fresh;
+        let is_small = (1..FEW).contains(&fresh.len());
+        is_small && self.pending.outputs.is_empty() && fresh.iter().all(is_soft)
     }
 
     // ---- commit

@@ -16,6 +16,7 @@ mod fleet;
 mod handle;
 mod links;
 mod loaded;
+mod logs;
 mod mailbox;
 mod pending;
 mod placement;

@@ -47,13 +47,14 @@ impl Library {
             Job::Watch { sweep, request, metrics, reply } => {
                 drop(pool.spawn(library.watch(sweep, request, metrics, reply)));
             }
+            Job::Relay { number, outlet, reply } => drop(pool.spawn(library.relay(number, outlet, reply))),
             job => drop(pool.spawn_blocking(move || library.work(job))),
         }
     }
 
     fn work(&self, job: Job) {
         match job {
-            Job::Watch { .. } => {}
+            Job::Watch { .. } | Job::Relay { .. } => {}
             Job::ListSweeps { request, caller, alive, reply } => {
                 answer(reply, self.list_sweeps(&request, &caller, &alive).map(Answer::ListSweeps))
             }
@@ -68,15 +69,10 @@ impl Library {
             Job::Export { sweep, request, metrics, reply } => {
                 open(reply, |to| self.export(sweep, &request, metrics, &to))
             }
-            Job::Tail { sweep, trial, note, reply } => open(reply, |to| {
-                let row = self.reader()?.trial(sweep, trial.0).map_err(unread)?;
-                let row = row.ok_or_else(|| no_trial(sweep, trial))?;
-                let row = decode::<pb::Trial>(&row.body)?;
+            Job::Tail { wanted, reply } => open(reply, |to| {
+                let chunk = self.stored_output(wanted)?;
                 // A receiver that is gone wants nothing more.
-                let _ = to.blocking_send(Ok(pb::LogsChunk {
-                    data: row.tail.into_bytes().into(),
-                    note: note.to_owned(),
-                }));
+                let _ = to.blocking_send(Ok(chunk));
                 Ok(())
             }),
             Job::Fold { sweep } => {
@@ -87,6 +83,12 @@ impl Library {
                 let _ = self.mailbox.push(Message::Folded { sweep, result: loaded.map(Box::new) });
             }
         }
+    }
+
+    /// A trial's row.
+    pub(super) fn row(&self, sweep: SweepId, trial: Trial) -> Result<pb::Trial, Refused> {
+        let row = self.reader()?.trial(sweep, trial.0).map_err(unread)?;
+        decode(&row.ok_or_else(|| no_trial(sweep, trial))?.body)
     }
 
     pub(super) fn reader(&self) -> Result<Reader, Refused> {

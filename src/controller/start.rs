@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -26,6 +26,8 @@ use crate::sweep::Timestamp;
 const GATHER: usize = 4096;
 /// How long deciding may hold up a commit.
 const DECIDE: Duration = Duration::from_millis(2);
+/// How long a batch that nobody waits for waits for company.
+const COMPANY: Duration = Duration::from_millis(2);
 /// A deadline missed by this much: this process stood still.
 const GAP: Duration = Duration::from_secs(1);
 
@@ -174,9 +176,21 @@ impl Shell {
             if self.core.store.is_pressed() || now.mono.saturating_duration_since(began) > DECIDE {
                 return;
             }
-            let Some(next) = self.inbox.next() else { return };
+            let Some(next) = self.inbox.next().or_else(|| self.company(began)) else { return };
             *now = self.clock.now();
             self.core.on(next, *now);
+        }
+    }
+
+    /// Something more for a batch that nobody waits for, if it comes soon.
+    fn company(&self, began: Instant) -> Option<Message> {
+        if !self.core.may_wait() {
+            return None;
+        }
+        let patience = COMPANY.saturating_sub(self.clock.now().mono.saturating_duration_since(began));
+        match self.inbox.wait(Some(patience)) {
+            Found::Letter(message) => Some(message),
+            Found::Nothing | Found::Closed => None,
         }
     }
 
