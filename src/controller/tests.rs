@@ -85,6 +85,15 @@ impl Agent {
         }
     }
 
+    /// The next word on a run's output.
+    async fn follow(&mut self) -> pb::Follow {
+        loop {
+            if let Down::Follow(follow) = self.next().await {
+                return follow;
+            }
+        }
+    }
+
     async fn start(&self, run: &pb::RunKey) {
         let started = pb::Started { seq: 1, nonce: "n".into(), ..Default::default() };
         self.run(run, pb::run_up::Kind::Started(started)).await;
@@ -400,5 +409,49 @@ async fn trials_are_listed_in_pages_in_any_order() {
         let request = pb::GetTrialRequest { sweep: sweep.clone(), trial, best: false };
         assert_eq!(handle.get_trial(request).await.unwrap().rank, Some(rank));
     }
+    handle.shutdown();
+}
+
+#[tokio::test]
+async fn the_output_of_a_run_comes_from_its_agent_until_nobody_reads() {
+    let place = Place::new("logs");
+    let (_lock, Controller { handle, .. }) = place.open();
+    let sweep = handle.create_sweep(creation("")).await.unwrap().sweep.unwrap().sweep;
+    let mut agent = Agent::join(&handle, Vec::new()).await;
+    let run = agent.assigned().await;
+    agent.start(&run).await;
+    let request = pb::LogsRequest { sweep, trial: 1, follow: true, ..Default::default() };
+    let mut lines = handle.logs(request.clone()).await.unwrap();
+    let follow = agent.follow().await;
+    assert!(!follow.cancel);
+    let piece = pb::Output { request: follow.request, data: "hello".into(), ..Default::default() };
+    agent.say(Up::Output(piece.clone())).await;
+    assert_eq!(lines.recv().await.unwrap().unwrap().data, "hello");
+    drop(lines);
+    let cancel = agent.follow().await;
+    assert!(cancel.cancel && cancel.request == follow.request);
+
+    // A reader that reads nothing for too long is told so, after all that it was in time for.
+    let mut lines = handle.logs(request.clone()).await.unwrap();
+    let piece = pb::Output { request: agent.follow().await.request, ..piece };
+    for _ in 0..1200 {
+        agent.say(Up::Output(piece.clone())).await;
+    }
+    assert!(agent.follow().await.cancel);
+    let mut last = lines.recv().await.unwrap();
+    let mut count = 0;
+    while last.is_ok() {
+        count += 1;
+        last = lines.recv().await.expect("it says that it breaks off");
+    }
+    assert!((1000..1200).contains(&count), "{count}");
+
+    // Once the run is over, what was stored is shown, of the attempt that is asked for.
+    agent.end(&run, 3).await;
+    agent.acknowledged(&run, 3).await;
+    let mut stored = handle.logs(request.clone()).await.unwrap();
+    assert_eq!(stored.recv().await.unwrap().unwrap().data, "bye");
+    let mut absent = handle.logs(pb::LogsRequest { attempt: 7, ..request }).await.unwrap();
+    assert_eq!(absent.recv().await.unwrap().unwrap_err().kind, RefusedKind::NotFound);
     handle.shutdown();
 }
