@@ -68,7 +68,7 @@ fn a_sweep_is_exported_in_every_form_that_fits() {
     let csv = export("trials", "csv").expect(0).out;
     assert_eq!(csv.lines().next(), Some("trial,state,feasible,attempts,seconds,loss,params.x"));
     assert_eq!(csv.lines().count(), 4);
-    for (what, rows) in [("trials", 3), ("reports", 0), ("events", 0)] {
+    for (what, least) in [("trials", 3), ("reports", 3), ("events", 10)] {
         let list = export(what, "json").expect(0).json().as_array().unwrap().clone();
         let lines: Vec<serde_json::Value> = export(what, "jsonl")
             .expect(0)
@@ -77,7 +77,7 @@ fn a_sweep_is_exported_in_every_form_that_fits() {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         assert_eq!(list, lines, "{what}");
-        assert!(list.len() > rows.min(2), "{what}: {}", list.len());
+        assert!(list.len() >= least, "{what}: {}", list.len());
     }
     assert!(
         export("reports", "csv")
@@ -226,8 +226,7 @@ fn b51_flag_then_environment_then_file_then_default() {
             command.env("SWATH_TIMEOUT", timeout);
         }
         let shown = Done::from(command.output().unwrap()).expect(0).out;
-        let line = shown.lines().find(|line| line.contains("timeout")).unwrap_or_default().to_owned();
-        line
+        shown.lines().find(|line| line.contains("timeout")).unwrap_or_default().to_owned()
     };
     for (args, env, value, from) in [
         (&["--timeout", "13s"][..], Some("12s"), "13s", "--timeout"),
