@@ -339,8 +339,13 @@ impl Core {
             Some(trial) => Enqueued::From(Trial(trial)),
             None => {
                 let read = |text: &String| {
-                    serde_json::from_str(text)
-                        .map_err(|bad| Refused::invalid("params", format!("{text}: {bad}")))
+                    serde_json::from_str(text).map_err(|bad| {
+                        Refused::invalid(
+                            "params",
+                            format!("'{text}' is not a JSON object of parameters: {bad}"),
+                        )
+                        .with_help(r#"one value a parameter: {"lr": 0.001, "layers": 3}"#)
+                    })
                 };
                 Enqueued::Assignments(request.params.iter().map(read).collect::<Result<_, _>>()?)
             }

@@ -6,6 +6,7 @@
 )]
 
 mod agent;
+mod commands;
 mod fake_nvml;
 mod gpus;
 mod kill;
