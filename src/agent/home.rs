@@ -123,9 +123,14 @@ impl Home {
         File::create(self.claim_of(folder)).map(drop)
     }
 
+    /// Where the output of runs that are over is kept.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
     /// Where a run's output is kept when its folder is gone.
     pub(crate) fn kept(&self, folder: &Folder) -> Folder {
-        Folder::at(self.root.join("logs").join(folder.path().file_name().unwrap_or_default()))
+        Folder::at(self.logs().join(folder.path().file_name().unwrap_or_default()))
     }
 
     /// Removes a folder but for its output, then its claim.

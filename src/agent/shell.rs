@@ -17,6 +17,7 @@ use super::core::{AgentCore, Found, Identity, Input, Output, Status, from_wire};
 use super::follow::{self, Place};
 use super::handle::Options;
 use super::home::{self, Estate, Home};
+use super::kept;
 use super::launch::{self, Ground, Unfit};
 use super::link::Link;
 use super::run::{self, Order, RunTask};
@@ -192,6 +193,7 @@ impl Shell {
                 for peer in entered.living {
                     self.watch(peer);
                 }
+                self.tidy();
                 let runs = self.adopt(entered.adopted);
                 Input::Entered { runs, speaks_for: entered.dead }
             }
@@ -202,6 +204,16 @@ impl Shell {
             }
             Err(error) => Input::Barred { why: error.to_string() },
         }
+    }
+
+    /// Beside all else: it may take a while, and nothing waits for it.
+    fn tidy(&mut self) {
+        let Some(logs) = self.place.as_ref().map(|place| place.home.logs()) else { return };
+        self.tasks.spawn_blocking(move || {
+            if let Err(error) = kept::tidy(&logs, kept::KEPT_BYTES) {
+                tracing::warn!(%error, "old output could not be removed");
+            }
+        });
     }
 
     fn adopt(&mut self, adopted: Adopted) -> Vec<Found> {

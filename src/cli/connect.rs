@@ -1,6 +1,7 @@
 //! The way to a controller: the local store, of which this process may become the holder.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -19,6 +20,8 @@ use crate::store;
 
 /// Runs at once that a `swath run` offers: the sweep's `parallel` and the GPUs are what bounds it.
 const SLOTS: u32 = 1024;
+/// How long a command waits for its own keeper.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The runtime of a command that talks to a controller.
 ///
@@ -84,6 +87,16 @@ impl Node {
             self.keeper = Some(agent::start(options));
         }
         Ok(())
+    }
+
+    /// Waits a moment until the keeper, if there is one, is known to the controller: then it can be asked.
+    pub async fn is_kept(&self) {
+        if let Some(keeper) = &self.keeper {
+            let mut status = keeper.watch();
+            let known = status.wait_for(|status| status.connected);
+            // Without it the controller answers with what it has itself.
+            let _ = tokio::time::timeout(PATIENCE, known).await;
+        }
     }
 
     /// Starts the agent of a `swath run`.

@@ -205,7 +205,7 @@ fn connected(
     connect::runtime()?.block_on(async {
         let mut node = connect::Node::join(settings).await?;
         node.keep_runs().await?;
-        let mut session = Session { settings, client: node.client(), out };
+        let mut session = Session { settings, client: node.client(), node: &node, out };
         let done = command(&mut session).await;
         node.leave(settle).await;
         done.map(|()| Exit::Done)

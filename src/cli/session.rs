@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::api::client::Client;
+use crate::cli::connect::Node;
 use crate::cli::failure::Failure;
 use crate::cli::json::{self, Named};
 use crate::cli::output;
@@ -14,6 +15,8 @@ pub(super) struct Session<'a> {
     pub settings: &'a Settings,
     /// The controller.
     pub client: Client,
+    /// This process's part in the store.
+    pub node: &'a Node,
     /// Standard output.
     pub out: &'a mut dyn Write,
 }

@@ -94,7 +94,7 @@ async fn watch(
 ) -> Result<Exit, Failure> {
     let client = node.client();
     let sweep = {
-        let session = Session { settings, client: client.clone(), out: &mut *out };
+        let session = Session { settings, client: client.clone(), node, out: &mut *out };
         session.sweep_or_only(args.sweep.as_deref()).await?
     };
     let sweep = client.sweeps().get(pb::GetSweepRequest { sweep }).await?.into_inner();

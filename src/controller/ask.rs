@@ -403,9 +403,9 @@ impl Core {
         Ok(Answer::Annotate(pb::AnnotateResponse { trial, sweep: Some(self.message(id, now)?) }))
     }
 
-    fn row(&self, id: SweepId, trial: Trial) -> Option<pb::Trial> {
-        let loaded = self.sweeps.get(&id)?;
-        loaded.rows.get(&trial).cloned().or_else(|| self.stored_row(id, trial))
+    pub(super) fn row(&self, id: SweepId, trial: Trial) -> Option<pb::Trial> {
+        let kept = self.sweeps.get(&id).and_then(|loaded| loaded.rows.get(&trial).cloned());
+        kept.or_else(|| self.stored_row(id, trial))
     }
 
     pub(super) fn message(&self, id: SweepId, now: Now) -> Result<pb::Sweep, Refused> {

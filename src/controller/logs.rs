@@ -15,7 +15,7 @@ use crate::pb::agent_down::Kind as Down;
 use crate::pb::{self, RunId};
 use crate::spec::Code;
 use crate::store::{Entry, Log, Reports};
-use crate::sweep::{Body, Pos, Run, SweepId, TextRef, Trial};
+use crate::sweep::{Body, Fence, Pos, Run, SweepId, TextRef, Trial};
 
 /// Pieces that wait for a slow reader.
 const AHEAD: usize = 1024;
@@ -53,16 +53,20 @@ impl Core {
             Err(refused) => return drop(reply.send(Err(refused))),
         };
         let trial = Trial(request.trial);
-        let live = self.live(sweep, trial).filter(|run| [0, run.run.attempt].contains(&request.attempt));
-        let link = live.as_ref().and_then(|run| self.links.stream_to(&run.placements.first()?.agent));
-        let (Some(run), Some(link)) = (live, link) else {
+        let mut runs = self.row(sweep, trial).map(|row| row.runs).unwrap_or_default();
+        let run = match request.attempt {
+            0 => runs.pop(),
+            attempt => runs.into_iter().find(|run| run.attempt == attempt),
+        };
+        let link = run.as_ref().and_then(|run| self.reader_of(run.placements.first()?));
+        let (Some(run), Some(link)) = (run, link) else {
             let wanted = Stored { sweep, trial, attempt: request.attempt, is_stderr: request.stderr };
             return self.read(Job::Tail { wanted, reply });
         };
         let (pieces, outlet) = mpsc::channel(AHEAD);
         self.follow_requests += 1;
         let number = self.follow_requests;
-        let run = RunId { sweep, run: run.run, fence: run.fence };
+        let run = RunId { sweep, run: Run { trial, attempt: run.attempt }, fence: Fence(run.fence) };
         self.followers.insert(number, Follower { link, run, pieces });
         self.read(Job::Relay { number, outlet, reply });
         let follow = pb::Follow {
@@ -74,6 +78,17 @@ impl Core {
             cancel: false,
         };
         self.pending.down(link, Down::Follow(follow));
+    }
+
+    /// Who can read what a run wrote: its own agent, else another on the same machine, where output is kept.
+    fn reader_of(&self, placement: &pb::Placement) -> Option<LinkId> {
+        let neighbour = || {
+            let mut agents = self.links.agents();
+            let (id, _) =
+                agents.find(|(id, agent)| agent.machine == placement.machine && self.links.is_alive(id))?;
+            self.links.stream_to(id)
+        };
+        self.links.stream_to(&placement.agent).or_else(neighbour)
     }
 
     /// A piece of output from an agent.

@@ -57,7 +57,7 @@ fn a_wandb_sweep_runs_offline_and_reports() {
     let is_live = minor(&version) >= 20;
     if is_live {
         // A rule can stop it now: its values are there while it runs.
-        wait_for("its values", || (trial(&home, 1)["objectives"][0]["value"] == 0.25).then_some(()));
+        wait_for("its values", || (trial(&home, 1)["last"]["loss"] == 0.25).then_some(()));
     }
     home.write("go", "");
     let done: Done = run.end().expect(0);

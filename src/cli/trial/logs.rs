@@ -46,6 +46,7 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
         follow: args.follow,
         stderr: args.stderr,
     };
+    session.node.is_kept().await;
     let raw = !Stream::Stdout.is_terminal();
     let mut stream = session.client.trials().logs(request).await?.into_inner();
     while let Some(chunk) = stream.message().await? {
