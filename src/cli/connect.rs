@@ -90,7 +90,7 @@ impl Node {
     }
 
     /// Waits a moment until the keeper, if there is one, is known to the controller: then it can be asked.
-    pub async fn is_kept(&self) {
+    pub(super) async fn is_kept(&self) {
         if let Some(keeper) = &self.keeper {
             let mut status = keeper.watch();
             let known = status.wait_for(|status| status.connected);
