@@ -20,6 +20,7 @@ use crate::pb::admin_service_client::AdminServiceClient;
 use crate::pb::agent_service_client::AgentServiceClient;
 use crate::pb::sweep_service_client::SweepServiceClient;
 use crate::pb::trial_service_client::TrialServiceClient;
+use crate::spec;
 
 /// Largest message, in both directions.
 pub const MESSAGE_LIMIT: usize = 4 << 20;
@@ -114,8 +115,8 @@ pub async fn connect_socket(path: &Path) -> io::Result<UnixStream> {
 pub struct Error {
     /// What sort of failure: decides the exit code.
     pub kind: Kind,
-    /// `SW5003`, where the controller names one.
-    pub code: Option<String>,
+    /// Its stable code, where the controller names one that this version knows.
+    pub code: Option<spec::Code>,
     /// What is wrong, and where.
     pub message: String,
     /// How to mend it.
@@ -180,7 +181,7 @@ impl From<Status> for Error {
             message: status.message().to_owned(),
             help: info.as_ref().and_then(|info| info.metadata.get("help").cloned()),
             field: violation.map(|violation| violation.field),
-            code: info.map(|info| info.reason),
+            code: info.and_then(|info| spec::Code::named(&info.reason)),
         }
     }
 }
@@ -214,7 +215,7 @@ mod tests {
         let status = Status::with_error_details(Code::InvalidArgument, "parallel is 0", details);
         let error = Error::from(status);
         assert_eq!(error.kind, Kind::Invalid);
-        assert_eq!(error.code.as_deref(), Some("SW5003"));
+        assert_eq!(error.code, Some(spec::Code::RefusedNow));
         assert_eq!(error.message, "parallel is 0");
         assert_eq!(error.help.as_deref(), Some("say which"));
         assert_eq!(error.field.as_deref(), Some("parallel"));

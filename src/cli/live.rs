@@ -26,7 +26,7 @@ const QUICKEST: Duration = Duration::from_millis(100);
 const SLOWEST: Duration = Duration::from_secs(1);
 
 /// The view of one sweep.
-pub struct Live {
+pub(super) struct Live {
     sweep: pb::Sweep,
     lines: Lines,
     keys: Option<Keys>,
@@ -48,7 +48,7 @@ pub struct Live {
 
 impl Live {
     /// A view that has drawn nothing yet.
-    pub fn new(sweep: &pb::Sweep, settings: &Settings) -> Self {
+    pub(super) fn new(sweep: &pb::Sweep, settings: &Settings) -> Self {
         let now = Instant::now();
         Live {
             sweep: sweep.clone(),
@@ -69,14 +69,14 @@ impl Live {
     }
 
     /// Draws for the first time.
-    pub fn begin(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn begin(&mut self, sweep: &pb::Sweep) {
         self.lines.start_from(sweep);
         self.refresh(sweep);
         self.draw();
     }
 
     /// Whether the message is worth another look at the sweep now; if not, [`Live::is_stale`] says so later.
-    pub fn wants(&mut self, message: &pb::WatchResponse) -> bool {
+    pub(super) fn wants(&mut self, message: &pb::WatchResponse) -> bool {
         if message.entries.is_empty() {
             return false;
         }
@@ -86,12 +86,12 @@ impl Live {
     }
 
     /// Whether something happened since the last look.
-    pub fn is_stale(&self) -> bool {
+    pub(super) fn is_stale(&self) -> bool {
         self.stale
     }
 
     /// Takes in how the sweep stands.
-    pub fn refresh(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn refresh(&mut self, sweep: &pb::Sweep) {
         self.sweep = sweep.clone();
         self.last_look = Instant::now();
         self.begun = self.last_look;
@@ -104,7 +104,7 @@ impl Live {
     /// # Errors
     ///
     /// The controller is lost.
-    pub async fn take(
+    pub(super) async fn take(
         &mut self,
         message: &pb::WatchResponse,
         sweep: &pb::Sweep,
@@ -120,13 +120,13 @@ impl Live {
     }
 
     /// Says something below the block.
-    pub fn say(&mut self, text: &str) {
+    pub(super) fn say(&mut self, text: &str) {
         self.word = text.to_owned();
         self.dirty = true;
     }
 
     /// Waits until a key asks for something or there is something to redraw.
-    pub async fn turn(&mut self) -> Turn {
+    pub(super) async fn turn(&mut self) -> Turn {
         let wait = if self.dirty || self.stale { QUICKEST } else { SLOWEST };
         let due = tokio::time::sleep_until((self.last_draw + wait).into());
         let key = async {
@@ -159,7 +159,7 @@ impl Live {
     }
 
     /// Redraws the block.
-    pub fn draw(&mut self) {
+    pub(super) fn draw(&mut self) {
         let (columns, rows) = Stream::Stderr.size().unwrap_or((80, 24));
         let block = self.block(columns, rows);
         let mut text = self.erase();
@@ -175,7 +175,7 @@ impl Live {
     }
 
     /// Takes the block off the screen; what scrolled stays.
-    pub fn end(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn end(&mut self, sweep: &pb::Sweep) {
         self.sweep = sweep.clone();
         let (columns, _) = Stream::Stderr.size().unwrap_or((80, 24));
         let mut text = self.erase();
@@ -305,7 +305,9 @@ impl Live {
     fn foot(&self, columns: usize) -> Vec<String> {
         let mut lines = Vec::new();
         if !self.word.is_empty() {
-            lines.extend(wrap(&self.word, Some(columns.saturating_sub(1))).iter().map(|line| format!(" {line}")));
+            lines.extend(
+                wrap(&self.word, Some(columns.saturating_sub(1))).iter().map(|line| format!(" {line}")),
+            );
         }
         if self.keys.is_some() {
             lines.push(" [p]ause  [s]top  [d]etach".to_owned());

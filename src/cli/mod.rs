@@ -15,6 +15,7 @@ mod help;
 mod json;
 mod keys;
 mod live;
+mod log;
 mod man;
 mod output;
 mod progress;
@@ -145,7 +146,7 @@ pub fn main() -> ExitCode {
         talk!("warning: {warning}");
     }
     let color = Stream::Stderr.color(settings.color.value);
-    match dispatch(command, &settings, &mut out) {
+    match log::begin(&settings).and_then(|()| dispatch(command, &settings, &mut out)) {
         Ok(exit) => exit.into(),
         Err(failure) => report(&failure, settings.output.value == output::Format::Json, color),
     }

@@ -20,10 +20,11 @@ use crate::cli::settings::Settings;
 use crate::cli::terminal::{self, Stream, Style};
 use crate::cli::{json, talk, words};
 use crate::pb;
+use crate::spec::Code;
 
 /// `--progress`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Choice {
+pub(super) enum Choice {
     /// Live on a terminal, else lines.
     Auto,
     /// A view that is redrawn in place.
@@ -41,12 +42,12 @@ pub enum Choice {
 /// # Errors
 ///
 /// A setting that names no form.
-pub fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choice, Failure> {
+pub(super) fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choice, Failure> {
     let setting = || {
         <Choice as clap::ValueEnum>::from_str(&settings.progress.value, true).map_err(|_| {
             Failure::new(
                 Exit::Usage,
-                "SW2002",
+                Code::BadSetting,
                 format!("'{}' is no form of progress", settings.progress.value),
             )
             .context(format!("from: {}", settings.progress.origin))
@@ -67,7 +68,7 @@ pub fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choice, Fai
 
 /// What the person or the system asked of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub(super) enum Wish {
     /// First Ctrl-C or SIGTERM: pause in order; the exit code that follows.
     Pause(Exit),
     /// SIGHUP, `d`: leave the runs alone and go.
@@ -78,7 +79,7 @@ pub enum Wish {
 
 /// What a live view has to say by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub(super) enum Turn {
     /// A key was pressed.
     Wish(Wish),
     /// There is something to redraw.
@@ -119,7 +120,7 @@ impl Signals {
 /// # Errors
 ///
 /// The controller is lost and nobody can take its place.
-pub async fn follow(
+pub(super) async fn follow(
     node: &Node,
     agent: Option<&AgentHandle>,
     sweep: pb::Sweep,
@@ -134,7 +135,7 @@ pub async fn follow(
 /// # Errors
 ///
 /// As [`follow`].
-pub async fn follow_until(
+pub(super) async fn follow_until(
     node: &Node,
     agent: Option<&AgentHandle>,
     sweep: pb::Sweep,
@@ -149,12 +150,20 @@ pub async fn follow_until(
     let mut asked: Option<Exit> = None;
     let mut sweep = sweep;
     view.begin(&sweep);
+    let mut known = std::pin::pin!(is_known(agent));
+    let mut is_placed = false;
     loop {
         let detail = view.detail();
         let mut stream = follower.open(detail).await?;
         loop {
             let wish = tokio::select! {
                 wish = signals.next() => match wish { Some(wish) => wish, None => { view.suspended(); continue } },
+                () = &mut known, if !is_placed => {
+                    is_placed = true;
+                    sweep = follower.get().await?;
+                    view.remark(&sweep);
+                    continue;
+                }
                 turn = view.turn() => if let Turn::Wish(wish) = turn { wish } else {
                     if view.is_stale() {
                         sweep = follower.get().await?;
@@ -222,6 +231,13 @@ pub async fn follow_until(
     }
 }
 
+/// Waits until the controller knows what the agent offers, and so where runs can be put.
+async fn is_known(agent: Option<&AgentHandle>) {
+    let Some(agent) = agent else { return std::future::pending().await };
+    // An agent that has ended offers nothing any more.
+    let _ = agent.watch().wait_for(|status| status.connected).await;
+}
+
 /// The stream of a sweep's log, opened again wherever it broke.
 struct Follower {
     id: String,
@@ -239,7 +255,8 @@ impl Follower {
     }
 
     async fn get(&self) -> Result<pb::Sweep, Failure> {
-        Ok(self.client.sweeps().get(pb::GetSweepRequest { sweep: self.id.clone() }).await?.into_inner())
+        let request = pb::GetSweepRequest { sweep: self.id.clone() };
+        Ok(self.client.sweeps().get(request).await?.into_inner())
     }
 }
 
@@ -334,6 +351,13 @@ impl View {
         }
     }
 
+    /// Says what is odd about where the sweep's runs go.
+    fn remark(&mut self, sweep: &pb::Sweep) {
+        if !sweep.remarks.is_empty() {
+            self.say(&escape(&sweep.remarks.join("; ")));
+        }
+    }
+
     fn suspended(&mut self) {
         self.say("Ctrl-Z is not taken: a stopped swath run would hold the store. Ctrl-C pauses the sweep");
     }
@@ -370,7 +394,7 @@ impl View {
 }
 
 /// One line an ended trial.
-pub struct Lines {
+pub(super) struct Lines {
     color: bool,
     /// Ended trials that were shown.
     shown: BTreeSet<u32>,
@@ -379,12 +403,12 @@ pub struct Lines {
 
 impl Lines {
     /// Nothing shown yet.
-    pub fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         Lines { color: Stream::Stderr.color(settings.color.value), shown: BTreeSet::new(), best: None }
     }
 
     /// Lines to come are compared with the best value there is.
-    pub fn start_from(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn start_from(&mut self, sweep: &pb::Sweep) {
         self.best = best_value(sweep);
     }
 
@@ -420,7 +444,7 @@ impl Lines {
     }
 
     /// The line of a trial that is final; `None` for one that goes on.
-    pub fn line(&mut self, trial: &pb::Trial, sweep: &pb::Sweep) -> Option<String> {
+    pub(super) fn line(&mut self, trial: &pb::Trial, sweep: &pb::Sweep) -> Option<String> {
         use pb::trial::State;
         let (word, style) = match trial.state() {
             State::Queued | State::Running | State::Unspecified => return None,
@@ -478,12 +502,12 @@ impl Lines {
 }
 
 /// The value of the best trial.
-pub fn best_value(sweep: &pb::Sweep) -> Option<f64> {
+pub(super) fn best_value(sweep: &pb::Sweep) -> Option<f64> {
     sweep.best.as_ref()?.objectives.first()?.value
 }
 
 /// Trials of which a run ended, by the entries of a message.
-pub fn ended_trials(message: &pb::WatchResponse) -> Vec<u32> {
+pub(super) fn ended_trials(message: &pb::WatchResponse) -> Vec<u32> {
     let trial = |entry: &pb::Entry| {
         let body: serde_json::Value = serde_json::from_str(&entry.body_json).ok()?;
         let trial = body.get("run").and_then(|run| run.get("trial")).or_else(|| body.get("trial"))?;
@@ -502,7 +526,7 @@ pub fn ended_trials(message: &pb::WatchResponse) -> Vec<u32> {
 /// # Errors
 ///
 /// When `out` cannot be written to.
-pub fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
     let counts = sweep.counts.unwrap_or_default();
     let ended = words::ended(&counts);
     let mut line = format!(
@@ -529,7 +553,10 @@ pub fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
     let id = &sweep.sweep;
     match &sweep.best {
         Some(best) => {
-            lines.extend(wrap(&format!("best {} · {id}/{}", words::values(&best.objectives), best.trial), width));
+            lines.extend(wrap(
+                &format!("best {} · {id}/{}", words::values(&best.objectives), best.trial),
+                width,
+            ));
             let arguments: Vec<String> = best
                 .params
                 .iter()
@@ -539,10 +566,18 @@ pub fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
             // For a shell: never broken.
             lines.push(format!("  {}", arguments.iter().map(|a| escape(a)).collect::<Vec<_>>().join(" ")));
             let n = best.trial;
-            lines.extend(wrap(&format!("next: swath trial show {id}/{n} · swath trial enqueue {id} --from {n} --repeat 3"), width));
+            lines.extend(wrap(
+                &format!("next: swath trial show {id}/{n} · swath trial enqueue {id} --from {n} --repeat 3"),
+                width,
+            ));
         }
-        None if sweep.objectives.is_empty() => lines.extend(wrap(&format!("next: swath trial list {id}"), width)),
-        None => lines.extend(wrap(&format!("no best trial · next: swath trial list {id} · swath trial show {id}/1"), width)),
+        None if sweep.objectives.is_empty() => {
+            lines.extend(wrap(&format!("next: swath trial list {id}"), width))
+        }
+        None => lines.extend(wrap(
+            &format!("no best trial · next: swath trial list {id} · swath trial show {id}/1"),
+            width,
+        )),
     }
     writeln!(out, "{}", lines.join("\n"))
 }
@@ -559,7 +594,7 @@ fn say(text: &str) {
 }
 
 /// Says that the sweep was paused, and how to go on.
-pub fn say_paused(sweep: &pb::Sweep) {
+pub(super) fn say_paused(sweep: &pb::Sweep) {
     use pb::sweep::State;
     let best = words::best(sweep);
     let best = if best.is_empty() { String::new() } else { format!(" · best {best}") };
@@ -582,7 +617,7 @@ pub fn say_paused(sweep: &pb::Sweep) {
 /// # Errors
 ///
 /// The controller is lost.
-pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure, Failure> {
+pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure, Failure> {
     let request = pb::ListTrialsRequest {
         sweep: sweep.sweep.clone(),
         state: "failed".to_owned(),
@@ -594,7 +629,7 @@ pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure
     let Some(last) = trials.first() else {
         return Ok(Failure::new(
             Exit::NoBest,
-            "SW3102",
+            Code::PausedItself,
             format!("the sweep paused itself: {}", sweep.reason),
         ));
     };
@@ -606,8 +641,9 @@ pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure
         .and_then(|run| run.placements.first())
         .map(|p| format!(", on {}", escape(&p.host)))
         .unwrap_or_default();
-    let mut failure = Failure::new(Exit::NoBest, "SW3101", format!("the sweep is paused: {}", sweep.reason))
-        .context(format!("{}{took}{host}, last lines of trial {}:", escape(&trial.reason), trial.trial));
+    let mut failure =
+        Failure::new(Exit::NoBest, Code::FailedAlike, format!("the sweep is paused: {}", sweep.reason))
+            .context(format!("{}{took}{host}, last lines of trial {}:", escape(&trial.reason), trial.trial));
     for line in trial.tail.lines().rev().take(8).collect::<Vec<_>>().into_iter().rev() {
         failure = failure.context(format!("   | {}", escape(line)));
     }
@@ -629,7 +665,7 @@ pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure
 
 /// The middle of the remaining time: the mean of ended runs' durations over the trials still to come and the runs at
 /// once. `None` before 3 runs have ended, or where the number of trials has no limit.
-pub fn remaining(sweep: &pb::Sweep) -> Option<std::time::Duration> {
+pub(super) fn remaining(sweep: &pb::Sweep) -> Option<std::time::Duration> {
     let total: u64 = sweep.trials.as_ref()?.parse().ok()?;
     let seconds = &sweep.run_seconds;
     if seconds.len() < 3 {
@@ -642,7 +678,7 @@ pub fn remaining(sweep: &pb::Sweep) -> Option<std::time::Duration> {
 }
 
 /// `val_loss 0.1832  trial 31  lr=3.1e-4 ..`: the best trial in one line.
-pub fn best_line(sweep: &pb::Sweep) -> Option<String> {
+pub(super) fn best_line(sweep: &pb::Sweep) -> Option<String> {
     let best = sweep.best.as_ref()?;
     let value = best.objectives.first().and_then(|o| o.value).map(number).unwrap_or_default();
     Some(format!("{value}  trial {}  {}", best.trial, words::parameters(best.params.as_ref())))

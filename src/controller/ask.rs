@@ -9,7 +9,7 @@ use crate::controller::loaded::Loaded;
 use crate::controller::pending::{Asked, Job};
 use crate::controller::{Refused, RefusedKind, create, placement};
 use crate::pb::{self, RunId};
-use crate::spec;
+use crate::spec::{self, Code};
 use crate::store::Request;
 use crate::sweep::{Command, Enqueued, Patch, PauseHow, PauseWhy, SweepId, Trial};
 
@@ -42,7 +42,7 @@ impl Core {
         if let Some(why) = self.damaged.get(&id) {
             let refused = Refused::new(
                 RefusedKind::FailedPrecondition,
-                "SW4004",
+                Code::SweepDamaged,
                 format!("sweep {id} is damaged: {why}"),
             )
             .with_help("swath audit verify says more; a backup holds it as it was");
@@ -145,7 +145,7 @@ impl Core {
         let used = || {
             Refused::new(
                 RefusedKind::AlreadyExists,
-                "SW5008",
+                Code::RequestIdUsed,
                 format!("request id '{id}' was used for another request"),
             )
             .at("request_id")
@@ -261,8 +261,9 @@ impl Core {
     }
 
     fn patch(&mut self, id: SweepId, text: &str) -> Result<Patch, Refused> {
-        let patch: spec::Patch =
-            text.parse().map_err(|bad: spec::BadPatch| Refused::invalid("set", bad.to_string()))?;
+        let patch: spec::Patch = text.parse().map_err(|bad: spec::BadPatch| {
+            Refused::new(RefusedKind::InvalidArgument, Code::BadPatch, bad.to_string()).at("set")
+        })?;
         Ok(match patch {
             spec::Patch::Name(name) => Patch::Name(name),
             spec::Patch::Parallel(parallel) => Patch::Parallel(parallel),
@@ -370,9 +371,11 @@ impl Core {
             self.command(id, &Command::Tag { trial, add, remove }, who, "", now)?;
         }
         match (request.excluded, trial) {
-            (Some(true), Some(trial)) => drop(self.command(id, &Command::Exclude { trial }, who, "", now)?),
+            (Some(true), Some(trial)) => {
+                self.command(id, &Command::Exclude { trial }, who, "", now)?;
+            }
             (Some(false), Some(trial)) => {
-                drop(self.command(id, &Command::Include { trial }, who, "", now)?)
+                self.command(id, &Command::Include { trial }, who, "", now)?;
             }
             (Some(_), None) => return Err(Refused::invalid("excluded", "only a trial can be excluded")),
             (None, _) => {}

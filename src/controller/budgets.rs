@@ -11,23 +11,32 @@ use crate::sweep::{Budget, Command, SweepId};
 /// Rounding may bring a timer a hair too early.
 const HAIR: Duration = Duration::from_millis(1);
 
-/// When a budget of the sweep is used up, if nothing changes.
+/// When a budget of the sweep is used up, if nothing changes: now, where it is and nobody has noticed.
 pub(super) fn next(loaded: &Loaded, now: Instant) -> Option<Instant> {
     if loaded.state.is_over() {
         return None;
     }
     let definition = loaded.state.definition();
-    let wall = definition.wall.filter(|_| loaded.tally.running_since.is_some()).and_then(|limit| {
-        let left = limit.saturating_sub(loaded.tally.wall(now));
-        (!left.is_zero()).then(|| now + left + HAIR)
+    let open = |budget| !loaded.state.has_used_up(budget);
+    let wall = definition.wall.filter(|_| open(Budget::Wall)).and_then(|limit| {
+        let runs = loaded.tally.running_since.is_some();
+        let left = limit.as_secs_f64() - loaded.tally.wall(now).as_secs_f64();
+        used_up_at(left, if runs { 1.0 } else { 0.0 }, now)
     });
-    let burning = f64::from(loaded.burning());
-    let gpus = definition.gpu_hours.filter(|_| burning > 0.0).and_then(|limit| {
-        let left = (limit - loaded.gpu_hours(now)) * 3600.0 / burning;
-        let left = Duration::try_from_secs_f64(left).ok().filter(|left| !left.is_zero())?;
-        now.checked_add(left + HAIR)
+    let gpus = definition.gpu_hours.filter(|_| open(Budget::GpuHours)).and_then(|limit| {
+        used_up_at((limit - loaded.gpu_hours(now)) * 3600.0, f64::from(loaded.burning()), now)
     });
     [wall, gpus].into_iter().flatten().min()
+}
+
+/// When `left` seconds are gone, at `rate` of them a second.
+fn used_up_at(left: f64, rate: f64, now: Instant) -> Option<Instant> {
+    if left <= 0.0 {
+        return Some(now);
+    }
+    // Never, at rate 0.
+    let left = Duration::try_from_secs_f64(left / rate).ok()?;
+    now.checked_add(left + HAIR)
 }
 
 impl Core {

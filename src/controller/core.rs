@@ -34,6 +34,7 @@ use crate::controller::row::{self, Beside};
 use crate::controller::{Refused, RefusedKind, budgets, placement};
 use crate::failpoint;
 use crate::pb;
+use crate::spec::Code;
 use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter, SweepRow, TrialRow};
 use crate::sweep::{
     Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Phase, Pos, QueueWhy, Report,
@@ -224,7 +225,7 @@ impl Core {
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let sweeps = self.sweeps.values();
         let per_sweep = sweeps
-            .flat_map(|l| [placement::next_silent(l, &self.links, now), budgets::next(l, now)])
+            .flat_map(|l| [placement::next_silent(l, &self.links, self.last_tick), budgets::next(l, now)])
             .flatten()
             .min();
         [self.links.next_silence(), self.fleet.next_end_of_wait(self.last_tick), per_sweep]
@@ -577,15 +578,13 @@ impl Core {
                 return internal(message);
             }
         };
-        let replay = self.pending.fresh.iter().filter(|fresh| fresh.sweep == id);
+        let mut replay = self.pending.fresh.iter().filter(|fresh| fresh.sweep == id);
         let replayed = catch_unwind(AssertUnwindSafe(|| {
-            replay.fold(true, |good, fresh| {
-                good && match &fresh.what {
-                    What::Event(event) => {
-                        loaded.state.apply(event).map(|()| loaded.follow(event, now.mono)).is_ok()
-                    }
-                    What::Report(report) => loaded.state.apply_report(report).is_ok(),
+            replay.all(|fresh| match &fresh.what {
+                What::Event(event) => {
+                    loaded.state.apply(event).map(|()| loaded.follow(event, now.mono)).is_ok()
                 }
+                What::Report(report) => loaded.state.apply_report(report).is_ok(),
             })
         }));
         if !matches!(replayed, Ok(true)) {
@@ -827,10 +826,10 @@ fn fatal(error: AppendError) -> Fatal {
 }
 
 fn disk_full(full: &AppendError) -> Refused {
-    Refused::new(RefusedKind::ResourceExhausted, "SW4001", full.to_string())
+    Refused::new(RefusedKind::ResourceExhausted, Code::DiskFull, full.to_string())
         .with_help("make room on the disk; runs go on, and what they report is kept beside them")
 }
 
 pub(super) fn internal(message: &str) -> Refused {
-    Refused::new(RefusedKind::Internal, "SW5900", message)
+    Refused::new(RefusedKind::Internal, Code::Internal, message)
 }

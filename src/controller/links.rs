@@ -208,17 +208,4 @@ impl Links {
     pub(super) fn is_alive(&self, id: &str) -> bool {
         matches!(self.agents.get(id), Some(Agent { link: Link::Alive { .. }, .. }))
     }
-
-    /// What must hold after every step; the first thing that does not.
-    #[cfg(test)]
-    pub(super) fn check(&self) -> Result<(), String> {
-        for (id, agent) in &self.agents {
-            if let Link::Alive { stream, .. } = agent.link
-                && self.streams.get(&stream).and_then(Option::as_ref) != Some(id)
-            {
-                return Err(format!("agent {id} is alive on stream {stream:?}, which is not its own"));
-            }
-        }
-        Ok(())
-    }
 }

@@ -15,6 +15,7 @@ use crate::sweep::{SweepId, Trial};
 
 /// What is done after a commit.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "answers are the most of them")]
 pub(super) enum Output {
     /// An answer to a request.
     Answer(oneshot::Sender<Result<Answer, Refused>>, Result<Answer, Refused>),
@@ -88,6 +89,9 @@ pub(super) struct Asked {
 /// The stream of a run's output.
 pub(super) type Follower = mpsc::Sender<Result<pb::LogsChunk, Refused>>;
 
+/// The hash of a request that was carried out, and its answer.
+pub(super) type CarriedOut = ([u8; 32], Result<Answer, Refused>);
+
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) batch: Batch,
@@ -96,7 +100,7 @@ pub(super) struct Pending {
     /// Events of log 0 in the batch.
     pub(super) own: u64,
     /// Requests that were carried out in this batch, by caller and id.
-    pub(super) requests: BTreeMap<(Arc<str>, String), ([u8; 32], Result<Answer, Refused>)>,
+    pub(super) requests: BTreeMap<(Arc<str>, String), CarriedOut>,
     /// Trials whose rows changed.
     pub(super) rows: BTreeSet<(SweepId, Trial)>,
     /// Sweeps whose rows changed.

@@ -85,13 +85,13 @@ pub(super) fn silent(loaded: &Loaded, links: &Links, now: Instant) -> BTreeSet<T
     runs.filter(|run| run.placements.iter().any(|p| is_silent(&p.agent))).map(|run| run.run.trial).collect()
 }
 
-/// When the next run of the sweep becomes silent.
-pub(super) fn next_silent(loaded: &Loaded, links: &Links, now: Instant) -> Option<Instant> {
+/// When the next run of the sweep becomes silent, after `seen`.
+pub(super) fn next_silent(loaded: &Loaded, links: &Links, seen: Instant) -> Option<Instant> {
     let patience = loaded.state.definition().on_silence.replace_after?;
     let runs = loaded.state.live_runs();
     let times =
         runs.flat_map(|run| run.placements).filter_map(|p| Some(links.gone_since(&p.agent)? + patience));
-    times.filter(|time| *time > now).min()
+    times.filter(|time| *time > seen).min()
 }
 
 /// What people should know of where the sweep's runs go.

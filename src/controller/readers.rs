@@ -14,6 +14,7 @@ use crate::controller::mailbox::Mailbox;
 use crate::controller::pending::Job;
 use crate::controller::{Refused, recovery};
 use crate::pb;
+use crate::spec::Code;
 use crate::store::{
     Entry, Log, ReadError, Reader, Readers, Reports, SweepFilter, TrialFilter, backup, verify,
 };
@@ -287,7 +288,11 @@ impl Library {
             return Err(Refused::invalid("path", format!("{} is not an absolute path", to.display())));
         }
         let done = backup(&mut self.reader()?, to).map_err(|error| {
-            Refused::new(crate::controller::RefusedKind::FailedPrecondition, "SW4007", error.to_string())
+            Refused::new(
+                crate::controller::RefusedKind::FailedPrecondition,
+                Code::NoBackup,
+                error.to_string(),
+            )
         })?;
         let pos = done.verified.last;
         let taken = Message::BackedUp { file: to.display().to_string(), last: pos };

@@ -1,7 +1,14 @@
 //! Whole-process tests: the real binary, a real store, real processes. One module a behaviour.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test says by a panic what is wrong, and why it was skipped"
+)]
 
 mod agent;
+mod cli;
 mod fake_nvml;
+mod gpus;
 mod kill;
 mod rooms;
 mod run;

@@ -354,7 +354,10 @@ fn t3_the_live_view_shows_how_the_sweep_stands() {
 #[test]
 fn t3_the_view_fits_a_small_terminal() {
     let (middle, end) = watched((60, 16), &[]);
-    assert!(middle.contains("● running") && middle.contains("PARAMETERS") && middle.contains("x=0.441"), "{middle}");
+    assert!(
+        middle.contains("● running") && middle.contains("PARAMETERS") && middle.contains("x=0.441"),
+        "{middle}"
+    );
     assert!(middle.lines().count() <= 16, "{middle}");
     assert!(end.all().contains("finished: 8 trials in "), "{}", end.all());
 }

@@ -79,7 +79,7 @@ fn live_reports_are_those_of_runs_that_have_not_ended() {
     let mut batch = Batch::default();
     let pos = opened.store.next_pos();
     let ended = serde_json::from_str(
-        r#"{"kind":"RunEnded","run":{"trial":1,"attempt":1},"ended":{"exit":{"code":0},"reports":3,"lastSeq":3,"wallMs":1}}"#,
+        r#"{"kind":"RunEnded","run":{"trial":1,"attempt":1},"outcome":"succeeded","ended":{"exit":{"code":0},"reports":3,"lastSeq":3,"wallMs":1},"marks":{"value":null,"best":null,"constraints":[],"atBest":[],"step":null}}"#,
     );
     batch.event(sweep(7), Event { pos, n: 2, at: Timestamp(9), actor: Actor(0), body: ended.unwrap() });
     opened.store.append(&batch).unwrap();
@@ -104,7 +104,15 @@ fn rows_beside_the_log_are_read_back() {
     for (k, state) in [(1, "running"), (2, "ended")] {
         let (name, project, body) = (format!("s{k}"), "p".to_owned(), "{}".to_owned());
         let (state, created) = (state.to_owned(), Timestamp(k as i64));
-        batch.sweep_row(SweepRow { id: sweep(k), name, project, state, hidden: false, created, body: body.into() });
+        batch.sweep_row(SweepRow {
+            id: sweep(k),
+            name,
+            project,
+            state,
+            hidden: false,
+            created,
+            body: body.into(),
+        });
         let (state, value, body) = ("ended".to_owned(), Some(0.5), "{}".to_owned());
         batch.trial_row(TrialRow { sweep: sweep(7), trial: k as u32, state, value, body: body.into() });
     }
