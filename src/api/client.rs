@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,10 +26,6 @@ use crate::spec;
 pub const MESSAGE_LIMIT: usize = 4 << 20;
 /// How long one request may take unless the caller says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(30);
-
-/// How long a call is made again when the connection breaks under it, and the pause between two.
-const PATIENCE: Duration = Duration::from_secs(5);
-const MOMENT: Duration = Duration::from_millis(20);
 
 /// Longest path that the address of a Unix socket holds.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -92,30 +88,6 @@ impl Client {
         /// The store: status, verification, backup.
         admin: AdminServiceClient,
     }
-}
-
-/// Calls again where the connection broke under the call: the store's holder may have died, and another takes over.
-/// For what may be called twice: what only reads, and what bears a request id.
-///
-/// # Errors
-///
-/// The call's own, or the connection's when nobody has taken over.
-pub async fn steadily<T>(call: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
-    let began = Instant::now();
-    loop {
-        match call().await {
-            Err(status) if is_broken(&status) && began.elapsed() < PATIENCE => {
-                tokio::time::sleep(MOMENT).await;
-            }
-            answer => return answer,
-        }
-    }
-}
-
-/// Whether it is this side's word that nobody answered, and no controller's answer.
-fn is_broken(status: &Status) -> bool {
-    let is_own = std::error::Error::source(status).is_some();
-    is_own && matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal)
 }
 
 /// The URI is never resolved: the connector knows where to go.

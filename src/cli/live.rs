@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::api::client::{Client, steadily};
+use crate::api::client::Client;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::format::{age, duration, escape, number, wrap};
@@ -113,8 +113,7 @@ impl Live {
         self.refresh(sweep);
         for trial in ended_trials(message) {
             let request = pb::GetTrialRequest { sweep: sweep.sweep.clone(), trial, best: false };
-            let get = async || client.trials().get(request.clone()).await;
-            let trial = steadily(get).await?.into_inner();
+            let trial = client.trials().get(request).await?.into_inner();
             self.scroll.extend(self.lines.line(&trial, sweep));
         }
         Ok(())

@@ -114,7 +114,7 @@ fn grammar() -> clap::Command {
 }
 
 const FIRST_SCREEN: &str = "\
-swath runs hyperparameter sweeps: it proposes trials, runs them, and loses nothing.
+swath runs hyperparameter sweeps: it proposes trials, runs them, loses nothing.
 
   swath run SWEEP.yaml       run a sweep here and print its best trial
   swath check SWEEP.yaml     is this sweep file right, what will it do

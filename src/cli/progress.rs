@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::agent::AgentHandle;
-use crate::api::client::{Client, steadily};
+use crate::api::client::Client;
 use crate::cli::connect::Node;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -210,7 +210,7 @@ pub(super) async fn follow_until(
                         sweep: follower.id.clone(),
                         now: true,
                     };
-                    match steadily(async || client.sweeps().pause(request.clone()).await).await {
+                    match client.sweeps().pause(request).await {
                         Ok(response) => sweep = response.into_inner().sweep.unwrap_or(sweep),
                         // It ended meanwhile: the stream says so.
                         Err(status) if status.code() == tonic::Code::FailedPrecondition => {}
@@ -224,7 +224,7 @@ pub(super) async fn follow_until(
                 (Wish::Stop, _) => {
                     let request =
                         pb::StopSweepRequest { request_id: request_id(), sweep: follower.id.clone() };
-                    steadily(async || client.sweeps().stop(request.clone()).await).await?;
+                    client.sweeps().stop(request).await?;
                 }
             }
         }
@@ -251,13 +251,12 @@ impl Follower {
         detail: pb::watch_request::ReportDetail,
     ) -> Result<tonic::Streaming<pb::WatchResponse>, Failure> {
         let request = pb::WatchRequest { sweep: self.id.clone(), from: self.from, reports: detail as i32 };
-        let watch = async || self.client.sweeps().watch(request.clone()).await;
-        Ok(steadily(watch).await?.into_inner())
+        Ok(self.client.sweeps().watch(request).await?.into_inner())
     }
 
     async fn get(&self) -> Result<pb::Sweep, Failure> {
         let request = pb::GetSweepRequest { sweep: self.id.clone() };
-        Ok(steadily(async || self.client.sweeps().get(request.clone()).await).await?.into_inner())
+        Ok(self.client.sweeps().get(request).await?.into_inner())
     }
 }
 
@@ -436,8 +435,7 @@ impl Lines {
                 continue;
             }
             let request = pb::GetTrialRequest { sweep: sweep.sweep.clone(), trial, best: false };
-            let get = async || client.trials().get(request.clone()).await;
-            let trial = steadily(get).await?.into_inner();
+            let trial = client.trials().get(request).await?.into_inner();
             if let Some(line) = self.line(&trial, sweep) {
                 talk!("{line}");
             }

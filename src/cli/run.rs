@@ -7,7 +7,6 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::agent::gpus;
-use crate::api::client::steadily;
 use crate::cli::connect::{self, Node};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -158,8 +157,7 @@ impl Start<'_> {
             keep_going: self.args.keep_going,
             ..request
         };
-        let create = async || self.node.client().sweeps().create(request.clone()).await;
-        let response = steadily(create).await?.into_inner();
+        let response = self.node.client().sweeps().create(request).await?.into_inner();
         for note in &response.notes {
             talk!("{note}");
         }
@@ -175,8 +173,7 @@ impl Start<'_> {
             page_size: 20,
             ..Default::default()
         };
-        let list = async || self.node.client().sweeps().list(list.clone()).await;
-        let sweeps = steadily(list).await?.into_inner().sweeps;
+        let sweeps = self.node.client().sweeps().list(list).await?.into_inner().sweeps;
         let (same, changed): (Vec<_>, Vec<_>) =
             sweeps.into_iter().partition(|sweep| sweep.origin_hash == request.origin_hash);
         if let (true, Some(old)) = (same.is_empty(), changed.first()) {
@@ -194,7 +191,7 @@ impl Start<'_> {
         let client = self.node.client();
         let sweep = if name.is_empty() { connect::only_unfinished(&client).await? } else { name.to_owned() };
         let request = pb::GetSweepRequest { sweep };
-        let sweep = steadily(async || client.sweeps().get(request.clone()).await).await?.into_inner();
+        let sweep = client.sweeps().get(request).await?.into_inner();
         self.go_on(sweep).await
     }
 
@@ -218,8 +215,7 @@ impl Start<'_> {
             trials: self.args.overrides.trials,
             budget: self.args.overrides.budget.clone(),
         };
-        let resume = async || self.node.client().sweeps().resume(request.clone()).await;
-        let sweep = steadily(resume).await?.into_inner().sweep.unwrap_or_default();
+        let sweep = self.node.client().sweeps().resume(request).await?.into_inner().sweep.unwrap_or_default();
         Ok(match sweep.state() {
             State::Finished | State::Stopped => Begun::Ended(sweep),
             State::Running | State::Paused | State::Damaged | State::Unspecified => Begun::Running(sweep),

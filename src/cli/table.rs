@@ -173,7 +173,7 @@ pub(super) fn shorten(text: &str, width: usize) -> String {
 }
 
 /// Columns that `text` takes, colours aside.
-pub(super) fn styled_width(text: &str) -> usize {
+fn styled_width(text: &str) -> usize {
     pieces(text).filter(|(_, is_style)| !is_style).map(|(piece, _)| piece.width()).sum()
 }
 

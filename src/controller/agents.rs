@@ -230,6 +230,10 @@ impl Core {
         if self.damaged.contains_key(&id.sweep) {
             return;
         }
+        // On a full disk ends are taken still, so what comes before the end of a run on its way out is, too.
+        if matches!(up.kind, Some(pb::run_up::Kind::Started(_))) || self.is_on_its_way_out(id) {
+            self.pending.is_essential |= self.pending.batch.is_empty();
+        }
         let taken = match up.kind {
             Some(pb::run_up::Kind::Started(started)) => self.started(id, &started, now).map(|()| started.seq),
             Some(pb::run_up::Kind::Names(names)) => self.names(id, names),
@@ -241,6 +245,11 @@ impl Core {
             Ok(seq) => self.pending.acknowledge(link, id, seq),
             Err(refused) => self.end_run(link, id, &refused.message),
         }
+    }
+
+    fn is_on_its_way_out(&self, id: RunId) -> bool {
+        let run = self.live(id.sweep, id.run.trial).filter(|run| run.fence == id.fence);
+        run.is_some_and(|run| matches!(run.phase, Phase::Stopping { .. }))
     }
 
     fn started(&mut self, id: RunId, started: &pb::Started, now: Now) -> Result<(), Refused> {

@@ -53,9 +53,7 @@ impl Directory {
         let shown: Vec<String> =
             several.iter().take(10).map(|id| format!("{id} ({})", self.0[id].name)).collect();
         let message = format!("'{text}' means {} sweeps: {}", several.len(), shown.join(", "));
-        Refused::new(RefusedKind::InvalidArgument, Code::Ambiguous, message)
-            .at("sweep")
-            .with_help("give the id")
+        Refused::new(RefusedKind::NotFound, Code::Ambiguous, message).at("sweep").with_help("give the id")
     }
 }
 

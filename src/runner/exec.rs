@@ -24,11 +24,12 @@ Run one command under supervision: metrics, signals, processes
 Usage: swath exec [--spool DIR] [--grace 30s] -- CMD [ARG]...
 
 Options:
-      --spool DIR   Keep the run's spool, output and files in DIR (new or empty) [default: a temporary folder]
-      --grace TIME  Time between SIGTERM and SIGKILL when it is stopped [default: 30s]
+      --spool DIR   Keep the run's spool, output and files in DIR (new or empty)
+                    [default: a temporary folder]
+      --grace TIME  Time between SIGTERM and SIGKILL [default: 30s]
 
-The command's exit code is passed through; 128+n for signal n, 125 swath itself failed, 126 not executable,
-127 not found.
+The command's exit code is passed through; 128+n for signal n, 125 swath itself
+failed, 126 not executable, 127 not found.
 ";
 
 #[derive(Debug, thiserror::Error)]

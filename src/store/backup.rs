@@ -33,7 +33,10 @@ pub struct Backup {
 pub fn backup(reader: &mut Reader, to: &Path) -> Result<Backup, OpenError> {
     let io = io_at(to);
     if to.exists() {
-        return Err(io(std::io::Error::from(std::io::ErrorKind::AlreadyExists)));
+        return Err(io(std::io::Error::new(
+            std::io::ErrorKind::AlreadyExists,
+            "it is there already; name a new file",
+        )));
     }
     let mut name = to.as_os_str().to_owned();
     name.push(".part");

@@ -12,6 +12,7 @@ use super::checkpoint::open_reader;
 use super::error::{FoldError, OpenError};
 use super::fold::{self, Stored};
 use super::frame::{self, Digest};
+use super::mark::Mark;
 use super::open::{check, read_head, sqlite_at};
 
 /// What was looked at, and what was found.
@@ -48,10 +49,23 @@ pub fn verify(file: &Path) -> Result<Verified, OpenError> {
         let why = "no such file".to_owned();
         return Err(OpenError::NotAStore { file: file.to_owned(), why });
     }
+    // Read before the snapshot, which is then at least as far.
+    let mark =
+        file.ends_with("store.db").then(|| Mark::read(&file.with_file_name("mark")).ok().flatten()).flatten();
     let db = open_reader(file).map_err(|source| sqlite_at(file, source))?;
     check(&db, file)?;
     db.execute_batch("begin").map_err(|source| sqlite_at(file, source))?; // one snapshot for all that follows
-    Ok(verify_open(&db))
+    let mut found = verify_open(&db);
+    found.bad.extend(mark.and_then(|mark| cut(mark.pos, found.last.0)));
+    Ok(found)
+}
+
+/// SQLite takes a WAL that was cut or changed for its end; the mark beside it tells.
+fn cut(acknowledged: u64, last: u64) -> Option<Bad> {
+    let why = format!(
+        "the log ends at position {last}, and {acknowledged} was acknowledged: its WAL was cut or changed"
+    );
+    (acknowledged > last).then_some(Bad { log: None, n: 0, pos: last + 1, why })
 }
 
 pub(super) fn verify_open(db: &Connection) -> Verified {

@@ -7,6 +7,7 @@
 
 mod agent;
 mod commands;
+mod cli;
 mod fake_nvml;
 mod gpus;
 mod kill;
