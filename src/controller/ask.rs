@@ -215,13 +215,11 @@ impl Core {
             Call::ResumeSweep(request) => self.resume(id, &request, who, now),
             Call::StopSweep(_) => {
                 self.command(id, &Command::Stop, who, "", now)?;
-                self.end_silent(id, now);
                 Ok(Answer::StopSweep(pb::StopSweepResponse { sweep: Some(self.message(id, now)?) }))
             }
             Call::DeleteSweep(request) => {
                 let command = if request.undo { Command::Restore } else { Command::Hide };
                 self.command(id, &command, who, "", now)?;
-                self.end_silent(id, now);
                 Ok(Answer::DeleteSweep(pb::DeleteSweepResponse { sweep: Some(self.message(id, now)?) }))
             }
             Call::StopTrial(request) => {

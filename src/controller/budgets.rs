@@ -11,23 +11,26 @@ use crate::sweep::{Budget, Command, SweepId};
 /// Rounding may bring a timer a hair too early.
 const HAIR: Duration = Duration::from_millis(1);
 
-/// When a budget of the sweep is used up, if nothing changes.
-pub(super) fn next(loaded: &Loaded, now: Instant) -> Option<Instant> {
+/// When a budget of the sweep is used up, if nothing changes; only moments after `last` count.
+pub(super) fn next(loaded: &Loaded, last: Instant) -> Option<Instant> {
     if loaded.state.is_over() {
         return None;
     }
-    let definition = loaded.state.definition();
-    let wall = definition.wall.filter(|_| loaded.tally.running_since.is_some()).and_then(|limit| {
-        let left = limit.saturating_sub(loaded.tally.wall(now));
-        (!left.is_zero()).then(|| now + left + HAIR)
-    });
+    let ends = [wall_ends(loaded), gpu_hours_end(loaded)].into_iter().flatten();
+    ends.filter_map(|end| end.checked_add(HAIR)).filter(|end| *end > last).min()
+}
+
+fn wall_ends(loaded: &Loaded) -> Option<Instant> {
+    let limit = loaded.state.definition().wall?;
+    loaded.tally.running_since?.checked_add(limit.saturating_sub(loaded.tally.wall))
+}
+
+fn gpu_hours_end(loaded: &Loaded) -> Option<Instant> {
+    let limit = loaded.state.definition().gpu_hours?;
     let burning = f64::from(loaded.burning());
-    let gpus = definition.gpu_hours.filter(|_| burning > 0.0).and_then(|limit| {
-        let left = (limit - loaded.gpu_hours(now)) * 3600.0 / burning;
-        let left = Duration::try_from_secs_f64(left).ok().filter(|left| !left.is_zero())?;
-        now.checked_add(left + HAIR)
-    });
-    [wall, gpus].into_iter().flatten().min()
+    let newest = loaded.runs.values().filter_map(|run| run.started).max().filter(|_| burning > 0.0)?;
+    let left = (limit - loaded.gpu_hours(newest)).max(0.0) * 3600.0 / burning;
+    newest.checked_add(Duration::try_from_secs_f64(left).ok()?)
 }
 
 impl Core {

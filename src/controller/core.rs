@@ -35,7 +35,7 @@ use crate::controller::{Refused, RefusedKind, budgets, placement};
 use crate::pb;
 use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter, SweepRow, TrialRow};
 use crate::sweep::{
-    Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Phase, Pos, QueueWhy, Report,
+    Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Pos, QueueWhy, Report,
     SweepId, Timestamp, Trial, decide, due,
 };
 
@@ -209,27 +209,22 @@ impl Core {
         self.dirty.extend(self.fleet.waits_over(self.last_tick, now.mono));
         let with_silent = |loaded: &Loaded| !placement::silent(loaded, &self.links, now.mono).is_empty();
         let silent = self.sweeps.iter().filter(|(_, loaded)| with_silent(loaded)).map(|(id, _)| *id);
-        let silent: Vec<SweepId> = silent.collect();
-        for id in &silent {
-            self.end_silent(*id, now);
-        }
         self.dirty.extend(silent);
         self.measure_budgets(now);
         self.last_tick = now.mono;
         self.settle(now);
     }
 
-    /// When `tick` has something to do.
-    pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let sweeps = self.sweeps.values();
-        let per_sweep = sweeps
-            .flat_map(|l| [placement::next_silent(l, &self.links, now), budgets::next(l, now)])
+    /// When `tick` has something to do that it had not the last time.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let last = self.last_tick;
+        let per_sweep = self
+            .sweeps
+            .values()
+            .flat_map(|loaded| [placement::next_silent(loaded, &self.links, last), budgets::next(loaded, last)])
             .flatten()
             .min();
-        [self.links.next_silence(), self.fleet.next_end_of_wait(self.last_tick), per_sweep]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.links.next_silence(), self.fleet.next_end_of_wait(last), per_sweep].into_iter().flatten().min()
     }
 
     /// This process stood still, so nobody could be heard: everybody has a full new term.
@@ -480,7 +475,7 @@ impl Core {
             for id in hungry.clone() {
                 self.follow_up(id, &who, now);
             }
-            self.dirty.clear();
+            hungry.extend(std::mem::take(&mut self.dirty)); // a run that was ended made room for others
             let takes = !self.is_ending && !self.store.is_pressed();
             let Some(id) = self.neediest(&hungry) else { break };
             let placed = takes && self.place(id, &who, now);
@@ -502,8 +497,13 @@ impl Core {
 
     /// All that a sweep wants but slots.
     fn follow_up(&mut self, id: SweepId, who: &Who, now: Now) {
-        while let Some(command) = self.due(id, None, now) {
-            if !self.carry_out(id, &command, who, now) {
+        loop {
+            while let Some(command) = self.due(id, None, now) {
+                if !self.carry_out(id, &command, who, now) {
+                    return;
+                }
+            }
+            if !self.end_silent(id, now) {
                 return;
             }
         }
@@ -605,22 +605,23 @@ impl Core {
         self.damaged.insert(id, message.to_owned());
     }
 
-    /// Silent runs that are to end are ended: no slot will ever come for them.
-    pub(super) fn end_silent(&mut self, id: SweepId, now: Now) {
-        let Some(loaded) = self.sweeps.get(&id) else { return };
+    /// Silent runs that are to stop are ended: no slot will ever come for them. True: there was one.
+    fn end_silent(&mut self, id: SweepId, now: Now) -> bool {
+        let Some(loaded) = self.sweeps.get(&id) else { return false };
         let silent = placement::silent(loaded, &self.links, now.mono);
-        let stopping = |phase: &Phase| matches!(phase, Phase::Stopping { .. });
         let runs: Vec<_> = loaded
             .state
             .live_runs()
-            .filter(|run| silent.contains(&run.run.trial) && stopping(&run.phase))
+            .filter(|run| silent.contains(&run.run.trial) && run.phase.stop().is_some())
             .map(|run| (run.run, run.fence))
             .collect();
+        let mut has_ended = false;
         for (run, fence) in runs {
             let lost = Command::Lost { run, fence, why: LostWhy::Silent };
             // Nobody waits for an answer; a refusal says that it has ended.
-            let _ = self.command(id, &lost, &self.itself(), "", now);
+            has_ended |= self.command(id, &lost, &self.itself(), "", now).is_ok();
         }
+        has_ended
     }
 
     /// A sweep that is over needs no memory.

@@ -146,7 +146,7 @@ impl Shell {
     /// Waits, gathers, commits, releases. False: it was asked to end, and has.
     fn turn(&mut self) -> Result<bool, Fatal> {
         let before = self.clock.now();
-        let deadline = self.core.next_deadline(before.mono);
+        let deadline = self.core.next_deadline();
         let patience = deadline.map(|at| at.saturating_duration_since(before.mono));
         let found = self.inbox.wait(patience);
         let mut now = self.clock.now();
@@ -158,7 +158,7 @@ impl Shell {
             Found::Nothing => {}
             Found::Closed => return Ok(false),
         }
-        if self.core.next_deadline(now.mono).is_some_and(|at| at <= now.mono) {
+        if self.core.next_deadline().is_some_and(|at| at <= now.mono) {
             self.core.tick(now);
         }
         self.commit()?;
