@@ -11,7 +11,7 @@ use crate::controller::handle::LinkId;
 use crate::controller::links::{Agent, HEARTBEAT, Link};
 use crate::controller::loaded::LiveRun;
 use crate::controller::pending::Output;
-use crate::controller::{Refused, row, words};
+use crate::controller::{Refused, RefusedKind, row, words};
 use crate::pb::agent_down::Kind as Down;
 use crate::pb::agent_up::Kind as Up;
 use crate::pb::{self, RunId};
@@ -75,7 +75,7 @@ impl Core {
     // ---- hello
 
     fn hello(&mut self, link: LinkId, hello: pb::Hello, now: Now) {
-        if let Some(why) = self.unwelcome(&hello) {
+        if let Some(why) = self.unwelcome(link, &hello) {
             return self.part(link, &why);
         }
         if let Some(Link::Alive { stream, .. }) =
@@ -98,12 +98,15 @@ impl Core {
         };
         self.introduce(&hello.agent, &hello.machine);
         self.links.greeted(link, &hello.agent, agent, &hello.speaks_for);
-        self.reconcile(link, &hello.agent, &hello.speaks_for, hello.runs, now);
+        self.reconcile(link, &hello.agent, hello.runs, now);
         self.wake_all();
     }
 
     /// Why this agent may not come in.
-    fn unwelcome(&self, hello: &pb::Hello) -> Option<String> {
+    fn unwelcome(&self, link: LinkId, hello: &pb::Hello) -> Option<String> {
+        if self.links.speaker(link).is_some() {
+            return Some("hello comes once a stream".to_owned());
+        }
         if hello.agent.is_empty() || hello.agent.len() > 200 {
             return Some("an agent needs a name of 1 to 200 bytes".to_owned());
         }
@@ -132,7 +135,7 @@ impl Core {
         }
     }
 
-    fn reconcile(&mut self, link: LinkId, agent: &str, speaks_for: &[String], held: Vec<pb::Held>, now: Now) {
+    fn reconcile(&mut self, link: LinkId, agent: &str, held: Vec<pb::Held>, now: Now) {
         let mut cursors = Vec::new();
         let mut seen = BTreeSet::new();
         for held in held {
@@ -142,16 +145,12 @@ impl Core {
                 cursors.push(pb::Ack { run: Some(id.into()), seq: cursor });
             }
         }
-        let ids = std::iter::once(agent).chain(speaks_for.iter().map(String::as_str));
-        let given: Vec<(SweepId, Trial, bool)> = ids
-            .flat_map(|id| {
-                self.fleet.given_to(id).into_iter().map(move |(sweep, trial)| (sweep, trial, id == agent))
-            })
-            .collect();
-        for (sweep, trial, is_own) in given {
-            let Some(run) = self.live(sweep, trial) else { continue };
-            if !seen.contains(&(sweep, trial, run.fence)) {
-                self.judge_missing(sweep, &run, is_own, agent, now);
+        for id in self.links.held_by(agent) {
+            for (sweep, trial) in self.fleet.given_to(&id) {
+                let Some(run) = self.live(sweep, trial) else { continue };
+                if !seen.contains(&(sweep, trial, run.fence)) {
+                    self.judge_missing(sweep, &run, id == agent, agent, now);
+                }
             }
         }
         self.pending.down(link, Down::Ready(pb::Ready { cursors }));
@@ -203,10 +202,7 @@ impl Core {
             Phase::Assigned if is_own || at_home => {
                 self.send_assign(sweep, run.run, run.fence);
             }
-            Phase::Stopping { nonce: None, .. }
-            | Phase::Assigned
-            | Phase::Running(_)
-            | Phase::Stopping { .. } => {
+            Phase::Assigned | Phase::Running(_) | Phase::Stopping { .. } => {
                 self.lose(id, LostWhy::Gone, now);
             }
         }
@@ -230,6 +226,9 @@ impl Core {
         if self.damaged.contains_key(&id.sweep) {
             return;
         }
+        if !self.sweeps.contains_key(&id.sweep) {
+            return self.end_run(link, id, "its sweep is over, or unknown");
+        }
         let taken = match up.kind {
             Some(pb::run_up::Kind::Started(started)) => self.started(id, &started, now).map(|()| started.seq),
             Some(pb::run_up::Kind::Names(names)) => self.names(id, names),
@@ -239,6 +238,10 @@ impl Core {
         };
         match taken {
             Ok(seq) => self.pending.acknowledge(link, id, seq),
+            // A fault of ours: it is not acknowledged, and the run goes on.
+            Err(refused) if refused.kind == RefusedKind::Internal => {
+                tracing::error!(%refused, sweep = %id.sweep, run = %id.run, "a run's message was not taken in");
+            }
             Err(refused) => self.end_run(link, id, &refused.message),
         }
     }

@@ -74,6 +74,8 @@ pub(super) struct Core {
     /// Sweeps that `due` has to look at.
     pub(super) dirty: BTreeSet<SweepId>,
     pub(super) is_ending: bool,
+    /// A sweep is being paused for a fault: a second fault is damage.
+    is_pausing: bool,
     pub(super) slow_commit: Option<Duration>,
     pub(super) leap: Option<Duration>,
     next: Pos,
@@ -104,7 +106,8 @@ impl Core {
         draw: Box<dyn Draw>,
         now: Now,
     ) -> Result<Core, Fatal> {
-        store.begin(now.at, SELF, env!("CARGO_PKG_VERSION")).map_err(fatal)?;
+        let last_at = store.last_at()?.max(now.at); // a wall clock that was set back goes on from there
+        store.begin(last_at, SELF, env!("CARGO_PKG_VERSION")).map_err(fatal)?;
         let feed = Feed::new(store.last_pos());
         let mut core = Core {
             readers: store.readers(),
@@ -124,9 +127,10 @@ impl Core {
             follow_requests: 0,
             dirty: BTreeSet::new(),
             is_ending: false,
+            is_pausing: false,
             slow_commit: None,
             leap: None,
-            last_at: now.at,
+            last_at,
             last_tick: now.mono,
         };
         core.load(now)?;
@@ -552,10 +556,12 @@ impl Core {
         let head = self.head();
         let decided =
             self.sweeps.get(&id).map(|l| catch_unwind(AssertUnwindSafe(|| decide(&l.state, &pause, head))));
+        self.is_pausing = true;
         let taken = match decided {
             Some(Ok(Ok(bodies))) => self.take(id, bodies, &self.itself(), "", now).is_ok(),
             Some(Ok(Err(_)) | Err(_)) | None => false,
         };
+        self.is_pausing = false;
         if !taken {
             self.drop_damaged(id, message);
         }
@@ -569,33 +575,26 @@ impl Core {
             .get()
             .map_err(|e| e.to_string())
             .and_then(|mut reader| recovery::load(&mut reader, id, now.mono).map_err(|e| e.to_string()));
-        let mut loaded = match folded {
-            Ok(loaded) => loaded,
+        let mut state = match folded {
+            Ok(loaded) => loaded.state,
             Err(why) => {
                 self.drop_damaged(id, &why);
                 return internal(message);
             }
         };
-        let replay = self.pending.fresh.iter().filter(|fresh| fresh.sweep == id);
+        let mut replay = self.pending.fresh.iter().filter(|fresh| fresh.sweep == id);
         let replayed = catch_unwind(AssertUnwindSafe(|| {
-            replay.fold(true, |good, fresh| {
-                good && match &fresh.what {
-                    What::Event(event) => {
-                        loaded.state.apply(event).map(|()| loaded.follow(event, now.mono)).is_ok()
-                    }
-                    What::Report(report) => loaded.state.apply_report(report).is_ok(),
-                }
+            replay.all(|fresh| match &fresh.what {
+                What::Event(event) => state.apply(event).is_ok(),
+                What::Report(report) => state.apply_report(report).is_ok(),
             })
         }));
-        if !matches!(replayed, Ok(true)) {
-            self.drop_damaged(id, message);
+        let known = self.sweeps.get_mut(&id).filter(|_| matches!(replayed, Ok(true)) && !self.is_pausing);
+        let Some(known) = known else {
+            self.drop_damaged(id, message); // not even a pause can be taken in
             return internal(message);
-        }
-        if let Some(old) = self.sweeps.remove(&id) {
-            loaded.rows = old.rows;
-            loaded.best = old.best;
-        }
-        self.sweeps.insert(id, loaded);
+        };
+        known.state = state; // what is kept beside it follows what was applied
         self.fault(id, message, now)
     }
 
