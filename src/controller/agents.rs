@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::controller::clock::Now;
-use crate::controller::core::{Core, internal};
+use crate::controller::core::{Core, PATIENCE_OF_A_FULL_DISK, internal};
 use crate::controller::handle::LinkId;
 use crate::controller::links::{Agent, HEARTBEAT, Link};
 use crate::controller::loaded::LiveRun;
@@ -52,7 +52,9 @@ impl Core {
     }
 
     fn part(&mut self, link: LinkId, why: &str) {
-        self.pending.down(link, Down::Goodbye(pb::Goodbye { why: why.to_owned(), ..Default::default() }));
+        let retry_after = self.is_pressed.then(|| pb::duration(PATIENCE_OF_A_FULL_DISK));
+        let goodbye = pb::Goodbye { why: why.to_owned(), retry_after, see_other: String::new() };
+        self.pending.down(link, Down::Goodbye(goodbye));
         self.pending.outputs.push(Output::Close(link));
     }
 
@@ -228,6 +230,9 @@ impl Core {
         }
         if !self.sweeps.contains_key(&id.sweep) {
             return self.end_run(link, id, "its sweep is over, or unknown");
+        }
+        if self.is_pressed && !matches!(up.kind, Some(pb::run_up::Kind::Ended(_))) {
+            return self.part(link, "the disk of the controller is full"); // kept beside the run until there is room
         }
         let taken = match up.kind {
             Some(pb::run_up::Kind::Started(started)) => self.started(id, &started, now).map(|()| started.seq),

@@ -45,6 +45,10 @@ pub(super) const SELF: Actor = Actor(0);
 pub(super) const SELF_NAME: &str = "swath";
 /// A commit that took longer is worth a warning, and gave agents no chance to be heard.
 const SLOW: Duration = Duration::from_secs(1);
+/// How long agents stay away from a controller whose disk is full.
+pub(super) const PATIENCE_OF_A_FULL_DISK: Duration = Duration::from_secs(5);
+/// Between two looks at a disk that is full.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -76,6 +80,8 @@ pub(super) struct Core {
     pub(super) is_ending: bool,
     /// A sweep is being paused for a fault: a second fault is damage.
     is_pausing: bool,
+    /// The disk was full when last looked at: nothing but stops, deletes and ends is taken.
+    pub(super) is_pressed: bool,
     pub(super) slow_commit: Option<Duration>,
     pub(super) leap: Option<Duration>,
     next: Pos,
@@ -128,11 +134,13 @@ impl Core {
             dirty: BTreeSet::new(),
             is_ending: false,
             is_pausing: false,
+            is_pressed: false,
             slow_commit: None,
             leap: None,
             last_at,
             last_tick: now.mono,
         };
+        core.is_pressed = core.store.is_pressed();
         core.load(now)?;
         core.settle(now);
         Ok(core)
@@ -214,6 +222,11 @@ impl Core {
         let with_silent = |loaded: &Loaded| !placement::silent(loaded, &self.links, now.mono).is_empty();
         let silent = self.sweeps.iter().filter(|(_, loaded)| with_silent(loaded)).map(|(id, _)| *id);
         self.dirty.extend(silent);
+        if self.is_pressed && self.store.room().is_ok() {
+            tracing::info!("there is room on the disk again");
+            self.is_pressed = false;
+            self.dirty.extend(self.sweeps.keys());
+        }
         self.measure_budgets(now);
         self.last_tick = now.mono;
         self.settle(now);
@@ -228,7 +241,9 @@ impl Core {
             .flat_map(|loaded| [placement::next_silent(loaded, &self.links, last), budgets::next(loaded, last)])
             .flatten()
             .min();
-        [self.links.next_silence(), self.fleet.next_end_of_wait(last), per_sweep].into_iter().flatten().min()
+        let look = self.is_pressed.then_some(last + LOOK);
+        let others = [self.links.next_silence(), self.fleet.next_end_of_wait(last), look];
+        others.into_iter().chain([per_sweep]).flatten().min()
     }
 
     /// This process stood still, so nobody could be heard: everybody has a full new term.
@@ -480,7 +495,7 @@ impl Core {
                 self.follow_up(id, &who, now);
             }
             hungry.extend(std::mem::take(&mut self.dirty)); // a run that was ended made room for others
-            let takes = !self.is_ending && !self.store.is_pressed();
+            let takes = !self.is_ending && !self.is_pressed;
             let Some(id) = self.neediest(&hungry) else { break };
             let placed = takes && self.place(id, &who, now);
             if !placed {
@@ -646,11 +661,12 @@ impl Core {
         let pending = std::mem::take(&mut self.pending);
         let Pending { mut batch, mut outputs, fresh, acks, is_essential, unload, rows, .. } = pending;
         if !batch.is_empty() {
-            if is_essential {
-                batch.mark_essential();
+            if is_essential || self.is_pressed {
+                batch.mark_essential(); // nothing else came in
             }
             match self.store.append(&batch) {
                 Ok(done) => {
+                    self.is_pressed |= self.store.is_pressed();
                     self.slow_commit = (done.took > SLOW).then_some(done.took);
                     self.feed.publish(fresh, done.last);
                 }
@@ -733,7 +749,7 @@ impl Core {
         for stream in self.links.streams().collect::<Vec<_>>() {
             let goodbye = pb::Goodbye {
                 why: full.to_string(),
-                retry_after: Some(pb::duration(Duration::from_secs(5))),
+                retry_after: Some(pb::duration(PATIENCE_OF_A_FULL_DISK)),
                 see_other: String::new(),
             };
             let down = pb::AgentDown { kind: Some(pb::agent_down::Kind::Goodbye(goodbye)) };
@@ -741,8 +757,11 @@ impl Core {
             kept.push(Output::Close(stream));
         }
         self.pending = Pending::default();
+        self.is_pressed = true;
         self.sweeps.clear();
         self.damaged.clear();
+        self.directory = Directory::default();
+        self.followers.clear();
         self.links = Links::default();
         self.fleet = Fleet::default();
         self.dirty.clear();
@@ -823,7 +842,7 @@ fn fatal(error: AppendError) -> Fatal {
     }
 }
 
-fn disk_full(full: &AppendError) -> Refused {
+pub(super) fn disk_full(full: &AppendError) -> Refused {
     Refused::new(RefusedKind::ResourceExhausted, "SW4001", full.to_string())
         .with_help("make room on the disk; runs go on, and what they report is kept beside them")
 }
