@@ -23,6 +23,8 @@ mod readers;
 mod recovery;
 mod refused;
 mod row;
+#[cfg(test)]
+mod sim;
 mod start;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,1 @@
+//! Lines of the fault matrix, each on a world of its own.
