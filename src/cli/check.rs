@@ -14,7 +14,8 @@ use crate::cli::terminal::Stream;
 use crate::search::{Given, GridSearch, random};
 use crate::space::{Assignment, Count, Distribution, Leaf, Point, Step, Value};
 use crate::spec::{
-    self, Code, Definition, Diagnostic, Goal, GridOrder, Method, Overrides, Parsed, Rule, command, unsupported,
+    self, Code, Definition, Diagnostic, Goal, GridOrder, Method, Overrides, Parsed, Rule, command,
+    unsupported,
 };
 
 /// Is this sweep file right, what will it do
@@ -90,7 +91,12 @@ pub fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit
 /// # Errors
 ///
 /// When `out` cannot be written to.
-pub fn dry_run(file: &SweepFile, overrides: &Overrides, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub fn dry_run(
+    file: &SweepFile,
+    overrides: &Overrides,
+    settings: &Settings,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
     let shown = file.path.display().to_string();
     let parsed = spec::parse(&file.text, &shown, overrides);
     let args = Args { files: Vec::new(), commands: Some(3), points: None, seed: None, set: Vec::new() };
@@ -491,7 +497,10 @@ mod tests {
         );
         let (refused, out) = checked("method: grid\nparamters: {}\n", true, None);
         let document: serde_json::Value = serde_json::from_str(&out).unwrap();
-        assert_eq!((refused, &document["verdict"], &document["command"]), (true, &json!("refuse"), &json!(null)));
+        assert_eq!(
+            (refused, &document["verdict"], &document["command"]),
+            (true, &json!("refuse"), &json!(null))
+        );
     }
 
     #[test]

@@ -178,7 +178,10 @@ impl Core {
             return None;
         }
         let unstarted = held.phase == i32::from(pb::held::Phase::NotStarted);
-        if held.last_seq < run.seq || (unstarted && nonce.is_some()) {
+        // The end of a run that has not ended here comes after all that was taken in.
+        let has_ended = held.phase == i32::from(pb::held::Phase::Ended) && run.seq > 0;
+        let too_short = held.last_seq < run.seq || (has_ended && held.last_seq == run.seq);
+        if too_short || (unstarted && nonce.is_some()) {
             self.lose(id, LostWhy::Machine, now);
             self.end_run(link, id, words::of_loss(LostWhy::Machine));
             return None;

@@ -35,8 +35,8 @@ use crate::controller::{Refused, RefusedKind, budgets, placement};
 use crate::pb;
 use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter, SweepRow, TrialRow};
 use crate::sweep::{
-    Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Pos, QueueWhy, Report,
-    SweepId, Timestamp, Trial, decide, due,
+    Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Pos, QueueWhy, Report, SweepId,
+    Timestamp, Trial, decide, due,
 };
 
 /// The controller itself, as an actor.
@@ -84,9 +84,29 @@ pub(super) struct Core {
     pub(super) is_pressed: bool,
     pub(super) slow_commit: Option<Duration>,
     pub(super) leap: Option<Duration>,
+    #[cfg(test)]
+    pub(super) trips: BTreeMap<SweepId, Trip>,
     next: Pos,
     last_at: Timestamp,
     last_tick: Instant,
+}
+
+/// Where a test makes the code of one sweep panic.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trip {
+    /// Deciding what `due` asked for.
+    Decide,
+    Due,
+    Apply,
+}
+
+#[cfg(test)]
+impl Trip {
+    /// Pauses get through: the point is what becomes of the rest.
+    fn at(trips: &BTreeMap<SweepId, Trip>, id: SweepId, here: Trip) {
+        assert!(trips.get(&id) != Some(&here), "tripped at {here:?}");
+    }
 }
 
 /// Why the core cannot go on. Nothing that was not stored was answered.
@@ -137,6 +157,8 @@ impl Core {
             is_pressed: false,
             slow_commit: None,
             leap: None,
+            #[cfg(test)]
+            trips: BTreeMap::new(),
             last_at,
             last_tick: now.mono,
         };
@@ -238,7 +260,9 @@ impl Core {
         let per_sweep = self
             .sweeps
             .values()
-            .flat_map(|loaded| [placement::next_silent(loaded, &self.links, last), budgets::next(loaded, last)])
+            .flat_map(|loaded| {
+                [placement::next_silent(loaded, &self.links, last), budgets::next(loaded, last)]
+            })
             .flatten()
             .min();
         let look = self.is_pressed.then_some(last + LOOK);
@@ -265,7 +289,11 @@ impl Core {
     ) -> Result<bool, Refused> {
         let head = self.head();
         let Some(loaded) = self.sweeps.get(&id) else { return Err(internal("the sweep is not loaded")) };
-        let decided = catch_unwind(AssertUnwindSafe(|| decide(&loaded.state, command, head)));
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            Trip::at(&self.trips, id, Trip::Decide);
+            decide(&loaded.state, command, head)
+        }));
         match decided {
             Ok(Ok(bodies)) if bodies.is_empty() => Ok(false),
             Ok(Ok(bodies)) => self.take(id, bodies, who, text, now).map(|()| true),
@@ -320,7 +348,13 @@ impl Core {
             };
             let event = Event { pos, n: loaded.state.n() + 1, at, actor: who.actor, body };
             let before = about_row(loaded, &event);
-            let applied = catch_unwind(AssertUnwindSafe(|| loaded.state.apply(&event)));
+            let applied = catch_unwind(AssertUnwindSafe(|| {
+                #[cfg(test)]
+                if !self.is_pausing {
+                    Trip::at(&self.trips, id, Trip::Apply);
+                }
+                loaded.state.apply(&event)
+            }));
             let wrong = match applied {
                 Ok(Ok(())) => None,
                 Ok(Err(damaged)) => Some(damaged.to_string()),
@@ -537,7 +571,14 @@ impl Core {
 
     fn due(&mut self, id: SweepId, offer: Option<&crate::sweep::Offer>, now: Now) -> Option<Command> {
         let loaded = self.sweeps.get(&id)?;
-        match catch_unwind(AssertUnwindSafe(|| due(&loaded.state, offer))) {
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            if !matches!(loaded.state.phase(), crate::sweep::SweepPhase::Paused { .. }) {
+                Trip::at(&self.trips, id, Trip::Due);
+            }
+            due(&loaded.state, offer)
+        }));
+        match asked {
             Ok(command) => command,
             Err(panic) => {
                 self.fault(id, &panic_text(&*panic), now);

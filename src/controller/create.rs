@@ -38,7 +38,8 @@ pub(super) fn create(
         definition: definition.clone(),
     };
     let first = core.take_first(id, created(creation)?, who, now)?;
-    core.own_event(StoreBody::SweepRegistered { sweep: id }, who.actor, now).map_err(|e| internal(&e.to_string()))?;
+    core.own_event(StoreBody::SweepRegistered { sweep: id }, who.actor, now)
+        .map_err(|e| internal(&e.to_string()))?;
     let state = State::begin(id, &first).map_err(|damaged| internal(&damaged.to_string()))?;
     let mut loaded = Loaded::new(state, request.project, who.name.to_string(), now.mono);
     loaded.env = definition.env;
@@ -101,7 +102,10 @@ fn read(request: &pb::CreateSweepRequest) -> Result<(Definition, Vec<String>), R
         let refused = Refused::new(RefusedKind::InvalidArgument, "SW1223", not_yet.message);
         return Err(refused.at(not_yet.field));
     }
-    let notes = parsed.diagnostics.iter().map(|found| format!("{} {}: {}", found.severity.word(), found.code, found.message));
+    let notes = parsed
+        .diagnostics
+        .iter()
+        .map(|found| format!("{} {}: {}", found.severity.word(), found.code, found.message));
     Ok((definition, notes.collect()))
 }
 
@@ -109,7 +113,13 @@ fn wrong_file(path: &str, problems: Vec<Problem>) -> Refused {
     let errors = problems.iter().filter(|problem| !problem.is_warning);
     let first = errors.clone().next().cloned();
     let message = match &first {
-        Some(first) => format!("{path}:{}:{}: {} ({} errors in all)", first.line, first.column, first.message, errors.count()),
+        Some(first) => format!(
+            "{path}:{}:{}: {} ({} errors in all)",
+            first.line,
+            first.column,
+            first.message,
+            errors.count()
+        ),
         None => format!("{path} is not a sweep file"),
     };
     let refused = Refused::new(RefusedKind::InvalidArgument, "SW1001", message);

@@ -116,7 +116,8 @@ impl World {
     /// The numbers of the reports that a run still has in its spool.
     fn reports_of(&self, id: crate::pb::RunId) -> Vec<u64> {
         let runs = self.machines.iter().filter_map(|machine| machine.runs.get(&id));
-        let is_report = |frame: &&crate::pb::run_up::Kind| matches!(frame, crate::pb::run_up::Kind::Reports(_));
+        let is_report =
+            |frame: &&crate::pb::run_up::Kind| matches!(frame, crate::pb::run_up::Kind::Reports(_));
         runs.flat_map(|run| run.spool.iter().filter(is_report).map(super::machine::seq)).collect()
     }
 
@@ -128,7 +129,9 @@ impl World {
             let mut ended = BTreeSet::new();
             for event in &events {
                 match &event.body {
-                    Body::RunAssigned { fence, .. } => assert!(fences.insert(*fence), "{id}: {fence:?} twice"),
+                    Body::RunAssigned { fence, .. } => {
+                        assert!(fences.insert(*fence), "{id}: {fence:?} twice")
+                    }
                     Body::RunEnded { run, .. } => assert!(ended.insert(*run), "{id}: {run} ended twice"),
                     _ => {}
                 }
@@ -166,7 +169,11 @@ fn undisturbed(id: SweepId, events: &[Event]) {
         let Body::TrialProposed { trial: of, assignment: there, .. } = &proposed else {
             panic!("{id}: nothing is proposed for {trial}")
         };
-        assert_eq!((*of, there), (Trial(trial.0), assignment), "I5: {id} proposes something else undisturbed");
+        assert_eq!(
+            (*of, there),
+            (Trial(trial.0), assignment),
+            "I5: {id} proposes something else undisturbed"
+        );
         take(&mut state, proposed);
     }
 }

@@ -82,7 +82,10 @@ fn report(step: i64, values: &[f64]) -> Frame {
 /// What a run will do: most report a few times and succeed.
 pub(super) fn script(rng: &mut Rng) -> VecDeque<Frame> {
     let names = |names: &[&str]| {
-        Frame::Names(pb::Names { names: names.iter().map(|name| (*name).into()).collect(), ..Default::default() })
+        Frame::Names(pb::Names {
+            names: names.iter().map(|name| (*name).into()).collect(),
+            ..Default::default()
+        })
     };
     let mut frames = VecDeque::from([names(&["loss"])]);
     let code = |code| exit(pb::ended::Exit::Code(code));
@@ -111,15 +114,7 @@ pub(super) fn script(rng: &mut Rng) -> VecDeque<Frame> {
 
 impl FakeRun {
     pub(super) fn new(script: VecDeque<Frame>, nonce: String, is_stubborn: bool) -> Self {
-        FakeRun {
-            script,
-            spool: Vec::new(),
-            sent: 0,
-            is_live: true,
-            is_stopping: false,
-            is_stubborn,
-            nonce,
-        }
+        FakeRun { script, spool: Vec::new(), sent: 0, is_live: true, is_stopping: false, is_stubborn, nonce }
     }
 
     fn write(&mut self, frame: Frame) {

@@ -381,8 +381,8 @@ impl World {
     }
 
     fn kill_somewhere(&mut self, machine: usize) {
-        let at =
-            [Boundary::BeforeAppend, Boundary::BeforeRelease, Boundary::AfterRelease][self.rng.below(3) as usize];
+        let at = [Boundary::BeforeAppend, Boundary::BeforeRelease, Boundary::AfterRelease]
+            [self.rng.below(3) as usize];
         let now = self.now();
         if let Some(link) = self.machines[machine].link {
             let said = |kind| Message::LinkSaid { link, message: pb::AgentUp { kind: Some(kind) } };
@@ -417,7 +417,8 @@ impl World {
             self.post();
             self.check();
             let idle = |machine: &Machine| {
-                machine.is_off || (machine.runs.is_empty() && machine.up.is_empty() && machine.down.is_empty())
+                machine.is_off
+                    || (machine.runs.is_empty() && machine.up.is_empty() && machine.down.is_empty())
             };
             if self.machines.iter().all(idle) && self.letters.is_empty() {
                 return;

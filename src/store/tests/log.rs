@@ -104,7 +104,15 @@ fn rows_beside_the_log_are_read_back() {
     for (k, state) in [(1, "running"), (2, "ended")] {
         let (name, project, body) = (format!("s{k}"), "p".to_owned(), "{}".to_owned());
         let (state, created) = (state.to_owned(), Timestamp(k as i64));
-        batch.sweep_row(SweepRow { id: sweep(k), name, project, state, hidden: false, created, body: body.into() });
+        batch.sweep_row(SweepRow {
+            id: sweep(k),
+            name,
+            project,
+            state,
+            hidden: false,
+            created,
+            body: body.into(),
+        });
         let (state, value, body) = ("ended".to_owned(), Some(0.5), "{}".to_owned());
         batch.trial_row(TrialRow { sweep: sweep(7), trial: k as u32, state, value, body: body.into() });
     }
