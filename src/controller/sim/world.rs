@@ -157,7 +157,7 @@ impl World {
         let draw = Box::new(Rng(self.rng.next()));
         let core = Core::start(store, self.dir.clone(), draw, self.now()).unwrap();
         self.core = Some(core);
-        self.commit();
+        self.turn();
         self.check_acknowledged();
     }
 
@@ -195,14 +195,24 @@ impl World {
         self.turn();
     }
 
-    /// The rest of the shell's turn: timers that are due, the commit, what leaves.
+    /// The rest of the shell's turn: timers that are due, the commit, what leaves. What that made due is the next turn's,
+    /// which comes at once.
     pub(super) fn turn(&mut self) {
+        self.tick_if_due();
+        self.commit();
+        if self.tick_if_due() {
+            self.commit();
+        }
+    }
+
+    fn tick_if_due(&mut self) -> bool {
         let now = self.now();
-        if self.core().next_deadline().is_some_and(|at| at <= now.mono) {
+        let is_due = self.core().next_deadline().is_some_and(|at| at <= now.mono);
+        if is_due {
             self.core_mut().tick(now);
             self.ticks += 1;
         }
-        self.commit();
+        is_due
     }
 
     fn commit(&mut self) {
