@@ -14,11 +14,13 @@
 //! - [`runner`]: one run: environment, channels, signals, spool.
 //! - [`agent`]: slots and GPUs of one machine; starts runners, adopts those it finds.
 //! - [`cli`]: the command line, one file a command.
+//! - [`failpoint`]: where tests kill a process.
 
 pub mod agent;
 pub mod api;
 pub mod cli;
 pub mod controller;
+pub mod failpoint;
 pub mod pb;
 pub mod runner;
 pub mod search;

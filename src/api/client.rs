@@ -6,24 +6,30 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::api::steady::Steady;
 use crate::pb::admin_service_client::AdminServiceClient;
 use crate::pb::agent_service_client::AgentServiceClient;
 use crate::pb::sweep_service_client::SweepServiceClient;
 use crate::pb::trial_service_client::TrialServiceClient;
+use crate::spec;
 
 /// Largest message, in both directions.
 pub const MESSAGE_LIMIT: usize = 4 << 20;
 /// How long one request may take unless the caller says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long a call is made again when the connection breaks under it, and the pause between two.
+const PATIENCE: Duration = Duration::from_secs(5);
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// Longest path that the address of a Unix socket holds.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -38,8 +44,8 @@ pub struct Client {
 macro_rules! services {
     ($($(#[$doc:meta])* $name:ident: $service:ident,)*) => {
         $($(#[$doc])*
-        pub fn $name(&self) -> $service<Channel> {
-            $service::new(self.channel.clone())
+        pub fn $name(&self) -> $service<Steady> {
+            $service::new(Steady::new(self.channel.clone(), self.deadline))
                 .max_decoding_message_size(MESSAGE_LIMIT)
                 .max_encoding_message_size(MESSAGE_LIMIT)
         })*
@@ -76,18 +82,6 @@ impl Client {
         Client { deadline, ..self }
     }
 
-    /// The channel under it, for other services (health, an agent).
-    pub fn channel(&self) -> Channel {
-        self.channel.clone()
-    }
-
-    /// A request with the deadline. A stream that goes on for hours is asked for by its bare message instead.
-    pub fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        request.set_timeout(self.deadline);
-        request
-    }
-
     services! {
         /// Sweeps: create, list, show, change, watch.
         sweeps: SweepServiceClient,
@@ -98,6 +92,30 @@ impl Client {
         /// The store: status, verification, backup.
         admin: AdminServiceClient,
     }
+}
+
+/// Calls again where the connection broke under the call: the store's holder may have died, and another takes over.
+/// For what may be called twice: what only reads, and what bears a request id.
+///
+/// # Errors
+///
+/// The call's own, or the connection's when nobody has taken over.
+pub async fn steadily<T>(call: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
+    let began = Instant::now();
+    loop {
+        match call().await {
+            Err(status) if is_broken(&status) && began.elapsed() < PATIENCE => {
+                tokio::time::sleep(MOMENT).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether it is this side's word that nobody answered, and no controller's answer.
+fn is_broken(status: &Status) -> bool {
+    let is_own = std::error::Error::source(status).is_some();
+    is_own && matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal)
 }
 
 /// The URI is never resolved: the connector knows where to go.
@@ -125,8 +143,8 @@ pub async fn connect_socket(path: &Path) -> io::Result<UnixStream> {
 pub struct Error {
     /// What sort of failure: decides the exit code.
     pub kind: Kind,
-    /// `SW5003`, where the controller names one.
-    pub code: Option<String>,
+    /// Its stable code, where the controller names one that this version knows.
+    pub code: Option<spec::Code>,
     /// What is wrong, and where.
     pub message: String,
     /// How to mend it.
@@ -191,7 +209,7 @@ impl From<Status> for Error {
             message: status.message().to_owned(),
             help: info.as_ref().and_then(|info| info.metadata.get("help").cloned()),
             field: violation.map(|violation| violation.field),
-            code: info.map(|info| info.reason),
+            code: info.and_then(|info| spec::Code::named(&info.reason)),
         }
     }
 }
@@ -225,7 +243,7 @@ mod tests {
         let status = Status::with_error_details(Code::InvalidArgument, "parallel is 0", details);
         let error = Error::from(status);
         assert_eq!(error.kind, Kind::Invalid);
-        assert_eq!(error.code.as_deref(), Some("SW5003"));
+        assert_eq!(error.code, Some(spec::Code::RefusedNow));
         assert_eq!(error.message, "parallel is 0");
         assert_eq!(error.help.as_deref(), Some("say which"));
         assert_eq!(error.field.as_deref(), Some("parallel"));

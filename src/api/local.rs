@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::client::{Client, connect_socket};
 use crate::api::serve;
 use crate::controller::{self, Controller, Ended};
+use crate::pb;
 use crate::store::{
     self, DataDir, DirError, Held, Lock, LockError, NetworkRule, OpenError, Store, SystemDisk,
 };
@@ -152,7 +153,26 @@ impl Local {
             let local = local.clone();
             async move { local.open().await.map_err(io::Error::other) }
         });
-        Ok(client.await?)
+        let client = client.await?;
+        if !self.is_holder().await {
+            self.hear(&client).await?;
+        }
+        Ok(client)
+    }
+
+    /// A stopped holder takes connections and answers none: says who it is.
+    async fn hear(&self, client: &Client) -> Result<(), Error> {
+        let status = client.clone().with_deadline(PATIENCE).admin().status(pb::StatusRequest {}).await;
+        match status {
+            Err(status) if status.code() == tonic::Code::DeadlineExceeded => {
+                match Lock::take(&self.inner.dir) {
+                    Err(LockError::Held(held)) => Err(Error::Held(held)),
+                    // It has gone just now; or the system's own failure, which the next call will meet again.
+                    Ok(_) | Err(LockError::Io { .. }) => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Ends the part of the controller, if this process has it: answers what is in flight, closes the store, frees the

@@ -7,6 +7,7 @@ pub mod local;
 mod peer;
 mod serve;
 mod status;
+mod steady;
 mod stream;
 mod sweeps;
 mod trials;

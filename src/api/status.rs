@@ -19,7 +19,11 @@ impl From<Refused> for Status {
         };
         let mut details = ErrorDetails::new();
         let help = refused.help.iter().map(|help| ("help".to_owned(), help.clone()));
-        details.set_error_info(refused.code, "swath", help.collect::<std::collections::HashMap<_, _>>());
+        details.set_error_info(
+            refused.code.to_string(),
+            "swath",
+            help.collect::<std::collections::HashMap<_, _>>(),
+        );
         if let Some(field) = &refused.field {
             details.add_bad_request_violation(field, &refused.message);
         }
@@ -39,11 +43,12 @@ impl From<Refused> for Status {
 mod tests {
     use super::*;
     use crate::controller::Problem;
+    use crate::spec;
 
     #[test]
     fn a_wrong_file_names_every_field_at_fault() {
         let problem = |field: &str| Problem {
-            code: "SW1003".to_owned(),
+            code: spec::Code::UnknownKey,
             is_warning: false,
             field: field.to_owned(),
             line: 5,
@@ -53,7 +58,7 @@ mod tests {
         };
         let refused = Refused {
             kind: RefusedKind::InvalidArgument,
-            code: "SW1000",
+            code: spec::Code::UnknownKey,
             message: "2 errors".to_owned(),
             help: Some("mend them".to_owned()),
             field: None,
@@ -65,6 +70,6 @@ mod tests {
             .map(|bad| bad.field_violations.into_iter().map(|violation| violation.field).collect())
             .unwrap_or_default();
         assert_eq!(fields, ["paramters", "metric.gaol"]);
-        assert_eq!(status.get_details_error_info().map(|info| info.reason), Some("SW1000".to_owned()));
+        assert_eq!(status.get_details_error_info().map(|info| info.reason), Some("SW1003".to_owned()));
     }
 }

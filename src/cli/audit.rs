@@ -10,18 +10,19 @@ use crate::cli::failure::Failure;
 use crate::cli::format::count;
 use crate::cli::output;
 use crate::cli::settings::Settings;
+use crate::spec::Code;
 use crate::store::{self, Verified};
 
 /// The audit chain
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Check the hash chain of every log and name the first bad event
     Verify(Verify),
 }
 
 /// See [`Command::Verify`].
 #[derive(Debug, clap::Args)]
-pub struct Verify {
+pub(super) struct Verify {
     /// A store's file or a backup [default: the local store]
     file: Option<PathBuf>,
 }
@@ -31,13 +32,13 @@ pub struct Verify {
 /// # Errors
 ///
 /// The chain is broken (exit code 8), or the file is no store.
-pub fn run(command: Command, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(command: Command, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     let Command::Verify(args) = command;
     let file = args.file.unwrap_or_else(|| settings.data_dir.value.join("store.db"));
     if !file.is_file() {
         return Err(Failure::new(
             Exit::NotFound,
-            "SW4007",
+            Code::NoStore,
             format!("there is no store at {}", file.display()),
         )
         .help("name the file, or give --data-dir"));
@@ -53,14 +54,14 @@ pub fn run(command: Command, settings: &Settings, out: &mut dyn Write) -> Result
     }
     match bad {
         None => Ok(Exit::Done),
-        Some(bad) => Err(Failure::new(Exit::Damaged, "SW4008", bad)
+        Some(bad) => Err(Failure::new(Exit::Damaged, Code::ChainBroken, bad)
             .context(format!("--> {}", file.display()))
             .help("restore the last backup: swath restore BACKUP --data-dir NEW")),
     }
 }
 
 /// The first thing that is wrong, with where it is.
-pub fn worst(verified: &Verified) -> Option<String> {
+pub(super) fn worst(verified: &Verified) -> Option<String> {
     let bad = verified.bad.first()?;
     let place = match (bad.log, bad.n) {
         (None, _) => String::new(),
@@ -75,7 +76,7 @@ pub fn worst(verified: &Verified) -> Option<String> {
 }
 
 /// What was found whole.
-pub fn sentence(verified: &Verified) -> String {
+pub(super) fn sentence(verified: &Verified) -> String {
     format!(
         "chain whole to position {}: {} of {}, {}",
         verified.last.0,

@@ -10,7 +10,7 @@ use crate::pb;
 
 /// Copy the store into a file, also while sweeps run; the copy is verified
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// A file that does not exist yet
     file: PathBuf,
 }
@@ -20,7 +20,7 @@ pub struct Args {
 /// # Errors
 ///
 /// The file exists, or cannot be written.
-pub async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Failure> {
+pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Failure> {
     let path = std::path::absolute(&args.file)?.display().to_string();
     let mut admin = session.client.admin();
     // A large store takes longer than one request may.

@@ -9,7 +9,7 @@ use crate::cli::failure::Failure;
 
 /// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// bash, zsh, fish, powershell, elvish
     #[arg(value_enum)]
     shell: Shell,
@@ -20,7 +20,7 @@ pub struct Args {
 /// # Errors
 ///
 /// When stdout cannot be written to.
-pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::grammar(), "swath", &mut script);
     out.write_all(&script)?;

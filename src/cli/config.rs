@@ -13,7 +13,7 @@ use crate::cli::table::{Column, Table};
 
 /// The settings in force
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Show every setting, its value, and where it came from
     ///
     /// An option comes before the environment, that before the configuration file, that before the default.
@@ -25,7 +25,7 @@ pub enum Command {
 /// # Errors
 ///
 /// When stdout cannot be written to.
-pub fn run(command: &Command, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(command: &Command, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     let Command::Show = command;
     let file = config_path().map(|path| path.display().to_string()).unwrap_or_default();
     let rows = [

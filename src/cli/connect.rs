@@ -14,6 +14,7 @@ use crate::cli::talk;
 use crate::controller::Ended;
 use crate::pb;
 use crate::runner::OWN_BINARY;
+use crate::spec::Code;
 use crate::store;
 
 /// Runs at once that a `swath run` offers: the sweep's `parallel` and the GPUs are what bounds it.
@@ -24,12 +25,12 @@ const SLOTS: u32 = 1024;
 /// # Errors
 ///
 /// The system gives no threads.
-pub fn runtime() -> Result<Runtime, Failure> {
+pub(super) fn runtime() -> Result<Runtime, Failure> {
     Ok(Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
 /// This process's place in the store, and its client.
-pub struct Node {
+pub(super) struct Node {
     local: Local,
     client: Client,
     /// Adopts what runs here while this process holds the store; starts nothing.
@@ -42,7 +43,7 @@ impl Node {
     /// # Errors
     ///
     /// The store is held by a process that does not answer, is damaged, or cannot be made.
-    pub async fn join(settings: &Settings) -> Result<Self, Failure> {
+    pub(super) async fn join(settings: &Settings) -> Result<Self, Failure> {
         Self::join_with(settings, store::Options::default()).await
     }
 
@@ -51,7 +52,7 @@ impl Node {
     /// # Errors
     ///
     /// As [`Node::join`].
-    pub async fn join_with(settings: &Settings, options: store::Options) -> Result<Self, Failure> {
+    pub(super) async fn join_with(settings: &Settings, options: store::Options) -> Result<Self, Failure> {
         let chosen = settings.data_dir.origin != Origin::Default;
         let (local, note) = Local::prepare(&settings.data_dir.value, chosen, options, Arc::new(end_at_once))?;
         if let Some(note) = note {
@@ -62,12 +63,12 @@ impl Node {
     }
 
     /// The client.
-    pub fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         self.client.clone()
     }
 
     /// Where the store is.
-    pub fn dir(&self) -> &std::path::Path {
+    pub(super) fn dir(&self) -> &std::path::Path {
         self.local.dir()
     }
 
@@ -77,7 +78,7 @@ impl Node {
     /// # Errors
     ///
     /// The machine cannot be told.
-    pub async fn keep_runs(&mut self) -> Result<(), Failure> {
+    pub(super) async fn keep_runs(&mut self) -> Result<(), Failure> {
         if self.local.is_holder().await {
             let options = self.agent(format!("keeper-{}-{}", std::process::id(), salt()), 0, Vec::new())?;
             self.keeper = Some(agent::start(options));
@@ -90,7 +91,7 @@ impl Node {
     /// # Errors
     ///
     /// The GPUs or the machine cannot be told.
-    pub fn work(&self, id: String, gpus: Vec<gpus::Gpu>, sweep: &str) -> Result<AgentHandle, Failure> {
+    pub(super) fn work(&self, id: String, gpus: Vec<gpus::Gpu>, sweep: &str) -> Result<AgentHandle, Failure> {
         let options = self.agent(id, SLOTS, gpus)?;
         Ok(agent::start(agent::Options { sweep: Some(sweep.to_owned()), ..options }))
     }
@@ -112,7 +113,7 @@ impl Node {
 
     /// Leaves the store: another process that is there takes over. With `settle`, first waits until stops that were
     /// given are carried out and what lies in spools is handed over.
-    pub async fn leave(self, settle: bool) {
+    pub(super) async fn leave(self, settle: bool) {
         if let Some(keeper) = self.keeper {
             if settle {
                 settled(&keeper).await;
@@ -132,7 +133,7 @@ async fn settled(keeper: &AgentHandle) {
 }
 
 /// An agent's id that names this process: `run-4711-9f86d081`.
-pub fn agent_id() -> String {
+pub(super) fn agent_id() -> String {
     format!("run-{}-{}", std::process::id(), salt())
 }
 
@@ -141,7 +142,7 @@ fn salt() -> String {
 }
 
 /// The process that an agent's id names.
-pub fn pid_of(agent: &str) -> Option<u32> {
+pub(super) fn pid_of(agent: &str) -> Option<u32> {
     agent.strip_prefix("run-")?.split('-').next()?.parse().ok()
 }
 
@@ -150,16 +151,23 @@ pub fn pid_of(agent: &str) -> Option<u32> {
 /// # Errors
 ///
 /// There is none, or there are several.
-pub async fn only_unfinished(client: &Client) -> Result<String, Failure> {
+pub(super) async fn only_unfinished(client: &Client) -> Result<String, Failure> {
     let request = pb::ListSweepsRequest { unfinished: true, page_size: 20, ..Default::default() };
     let sweeps = client.sweeps().list(request).await?.into_inner().sweeps;
     match sweeps.as_slice() {
         [only] => Ok(only.sweep.clone()),
-        [] => Err(Failure::new(Exit::NotFound, "SW5004", "no sweep is unfinished, so one has to be named")
-            .help("swath sweep list shows all of them; @last is the newest")),
+        [] => Err(Failure::new(
+            Exit::NotFound,
+            Code::NotFound,
+            "no sweep is unfinished, so one has to be named",
+        )
+        .help("swath sweep list shows all of them; @last is the newest")),
         several => {
-            let start =
-                Failure::new(Exit::Usage, "SW2001", "several sweeps are unfinished, so one has to be named");
+            let start = Failure::new(
+                Exit::Usage,
+                Code::Ambiguous,
+                "several sweeps are unfinished, so one has to be named",
+            );
             Err(several.iter().fold(start, |failure, sweep| {
                 failure.context(format!("{}  {}", sweep.sweep, crate::cli::format::escape(&sweep.name)))
             }))
@@ -175,21 +183,22 @@ fn end_at_once(ended: &Ended) {
         Ended::Fenced(_) => Exit::Refused,
         Ended::Broken(_) => Exit::Damaged,
     };
-    talk!("error SW4006: {ended}\nexit code {}", exit.code());
+    talk!("error {}: {ended}\nexit code {}", Code::StoreLost, exit.code());
     std::process::exit(i32::from(exit.code()));
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::Held(held) => Failure::new(Exit::Refused, "SW4001", held),
-            Error::Dir(error) => Failure::new(Exit::Failed, "SW4002", error),
-            Error::Open(error) => {
-                let exit = if error.is_integrity() { Exit::Damaged } else { Exit::Refused };
-                Failure::new(exit, "SW4003", error)
+            Error::Held(held) => Failure::new(Exit::Refused, Code::Held, held),
+            Error::Dir(error) => Failure::new(Exit::Failed, Code::BadDataDir, error),
+            Error::Open(store::OpenError::Dir(error)) => Failure::new(Exit::Refused, Code::BadDataDir, error),
+            Error::Open(error) if error.is_integrity() => {
+                Failure::new(Exit::Damaged, Code::StoreDamaged, error)
             }
-            Error::Start(error) => Failure::new(Exit::Damaged, "SW4004", error),
-            Error::Socket { .. } | Error::Ended(_) => Failure::new(Exit::Failed, "SW4005", error),
+            Error::Open(error) => Failure::new(Exit::Refused, Code::CannotOpen, error),
+            Error::Start(error) => Failure::new(Exit::Damaged, Code::NotServed, error),
+            Error::Socket { .. } | Error::Ended(_) => Failure::new(Exit::Failed, Code::NotServed, error),
             Error::Channel(error) => error.into(),
         }
     }
@@ -206,8 +215,8 @@ impl From<client::Error> for Failure {
             Kind::Unavailable | Kind::Deadline => Exit::Unreachable,
             Kind::Exhausted | Kind::Unsupported | Kind::Internal => Exit::Failed,
         };
-        let default = if exit == Exit::Unreachable { "SW5001" } else { "SW5002" };
-        let mut failure = Failure::new(exit, error.code.as_deref().unwrap_or(default), error.message);
+        let default = if exit == Exit::Unreachable { Code::NoAnswer } else { Code::BadMessage };
+        let mut failure = Failure::new(exit, error.code.unwrap_or(default), error.message);
         failure.help.extend(error.help);
         failure.field = error.field.unwrap_or_default();
         failure

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::agent::gpus;
+use crate::api::local::Error;
 use crate::cli::audit;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -14,11 +15,12 @@ use crate::cli::format::{bytes, escape};
 use crate::cli::output;
 use crate::cli::settings::Settings;
 use crate::cli::terminal::{Stream, Style};
+use crate::spec::Code;
 use crate::store;
 
 /// Say what is wrong with this machine
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(super) struct Args {}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -59,7 +61,7 @@ const LITTLE: u64 = 256 << 20;
 /// # Errors
 ///
 /// When stdout cannot be written to.
-pub fn run(_args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(_args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     let dir = &settings.data_dir.value;
     let checks = [store(dir), space(dir), python(), gpu(), processes(), clock()];
     let failures = checks.iter().filter(|check| check.verdict == Verdict::Fail).count();
@@ -119,7 +121,11 @@ fn store(dir: &Path) -> Check {
                 "restore the last backup: swath restore BACKUP --data-dir NEW",
             )
         }
-        Err(error) => Check::new("store", Verdict::Fail, error.to_string(), "see swath help SW4003"),
+        Err(error) => {
+            let failure = Failure::from(Error::Open(error));
+            let cure = failure.code.map_or("", Code::cure);
+            Check::new("store", Verdict::Fail, failure.message, cure)
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// The list for `--help` and `swath help exit-codes`.
-pub const TABLE: &str = "\
+pub(super) const TABLE: &str = "\
 Exit codes:
     0  done; for run and watch --until: the sweep ended by its own limits and has a best trial
     1  failed, any other reason; doctor found a failure

@@ -6,15 +6,17 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use crate::cli::exit::Exit;
-use crate::cli::terminal::Style;
+use crate::cli::format::wrap;
+use crate::cli::terminal::{Style, stderr_width};
+use crate::spec::Code;
 
 /// A failed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(super) struct Failure {
     /// What the process ends with.
     pub exit: Exit,
-    /// `SW5001`; empty where the whole text was printed already.
-    pub code: String,
+    /// Its stable code; none where the whole text was printed already.
+    pub code: Option<Code>,
     /// gRPC's word for the kind.
     pub status: &'static str,
     /// A sentence that stands alone in a log.
@@ -29,10 +31,10 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with its code and message.
-    pub fn new(exit: Exit, code: &str, message: impl fmt::Display) -> Self {
+    pub(super) fn new(exit: Exit, code: Code, message: impl fmt::Display) -> Self {
         Failure {
             exit,
-            code: code.to_owned(),
+            code: Some(code),
             status: status(exit),
             message: message.to_string(),
             context: Vec::new(),
@@ -42,34 +44,35 @@ impl Failure {
     }
 
     /// A failure of which everything has been said.
-    pub fn said(exit: Exit) -> Self {
-        Failure::new(exit, "", "")
+    pub(super) fn said(exit: Exit) -> Self {
+        Failure { code: None, ..Failure::new(exit, Code::Failed, "") }
     }
 
     /// Wrong use.
-    pub fn usage(message: impl fmt::Display) -> Self {
-        Failure::new(Exit::Usage, "SW2001", message)
+    pub(super) fn usage(message: impl fmt::Display) -> Self {
+        Failure::new(Exit::Usage, Code::BadOption, message)
     }
 
     /// Adds a line of where or why.
-    pub fn context(mut self, line: impl fmt::Display) -> Self {
+    pub(super) fn context(mut self, line: impl fmt::Display) -> Self {
         self.context.push(line.to_string());
         self
     }
 
     /// Adds what to type.
-    pub fn help(mut self, line: impl fmt::Display) -> Self {
+    pub(super) fn help(mut self, line: impl fmt::Display) -> Self {
         self.help.push(line.to_string());
         self
     }
 
     /// Writes it for people.
-    pub fn write(&self, out: &mut dyn Write, color: bool) -> io::Result<()> {
-        if self.code.is_empty() {
-            return Ok(());
+    pub(super) fn write(&self, out: &mut dyn Write, color: bool) -> io::Result<()> {
+        let Some(code) = self.code else { return Ok(()) };
+        let name = format!("error {code}");
+        for (k, line) in wrap(&format!("{name}: {}", self.message), stderr_width()).into_iter().enumerate() {
+            let line = if k == 0 { line.replacen(&name, &Style::Error.paint(&name, color), 1) } else { line };
+            writeln!(out, "{line}")?;
         }
-        let head = Style::Error.paint(&format!("error {}", self.code), color);
-        writeln!(out, "{head}: {}", self.message)?;
         for line in &self.context {
             writeln!(out, "  {line}")?;
         }
@@ -81,11 +84,9 @@ impl Failure {
     }
 
     /// Writes it as one line of JSON.
-    pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.code.is_empty() {
-            return Ok(());
-        }
-        let mut error = json!({"code": self.code, "status": self.status, "message": self.message});
+    pub(super) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Some(code) = self.code else { return Ok(()) };
+        let mut error = json!({"code": code.to_string(), "status": self.status, "message": self.message});
         if !self.field.is_empty() {
             error["field"] = json!(self.field);
         }
@@ -117,6 +118,6 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Failure::said(Exit::Done);
         }
-        Failure::new(Exit::Failed, "SW2003", error)
+        Failure::new(Exit::Failed, Code::Failed, error)
     }
 }

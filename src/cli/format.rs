@@ -3,31 +3,30 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::space::float_name;
 
 /// A number with 4 significant digits: `0.1832`, `12.35`, `3.1e-4`, `NaN`.
-pub fn number(x: f64) -> String {
+pub(super) fn number(x: f64) -> String {
     if !x.is_finite() {
         return float_name(x).to_owned();
     }
     if x == 0.0 {
         return "0".to_owned();
     }
-    let exponent = x.abs().log10().floor();
-    if (-3.0..15.0).contains(&exponent) {
-        let digits = (3.0 - exponent).clamp(0.0, 8.0) as usize;
-        let text = format!("{x:.digits$}");
-        // Rounding may have carried into another decade (9.9996 -> 10.000): four digits still.
-        return match text.trim_start_matches('-').trim_start_matches("0.").len() {
-            n if n > 6 && digits > 0 => format!("{x:.0$}", digits - 1),
-            _ => text,
-        };
+    // Of the rounded number: 9.9996 is 10.00.
+    let rounded = scientific(x, 3);
+    let exponent: i32 = rounded.rsplit('e').next().and_then(|e| e.parse().ok()).unwrap_or(0);
+    if (-3..15).contains(&exponent) {
+        let digits = usize::try_from(3 - exponent).unwrap_or(0);
+        return format!("{x:.digits$}");
     }
-    scientific(x, 3)
+    rounded
 }
 
 /// A parameter's number as short as it reads back the same to 3 digits: `64`, `0.12`, `3.1e-4`.
-pub fn short(x: f64) -> String {
+pub(super) fn short(x: f64) -> String {
     if !x.is_finite() {
         return float_name(x).to_owned();
     }
@@ -52,7 +51,7 @@ fn scientific(x: f64, digits: usize) -> String {
 }
 
 /// A duration in at most two units: `9s`, `4m10`, `1h20`, `2d`.
-pub fn duration(d: Duration) -> String {
+pub(super) fn duration(d: Duration) -> String {
     let seconds = d.as_secs();
     match seconds {
         0 if d.as_millis() > 0 => format!("{}ms", d.as_millis()),
@@ -64,7 +63,7 @@ pub fn duration(d: Duration) -> String {
 }
 
 /// An age in one unit: `52m`, `2d`.
-pub fn age(d: Duration) -> String {
+pub(super) fn age(d: Duration) -> String {
     let seconds = d.as_secs();
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -75,7 +74,7 @@ pub fn age(d: Duration) -> String {
 }
 
 /// Bytes with a binary unit: `88 B`, `41 MiB`, `1.3 GiB`.
-pub fn bytes(n: u64) -> String {
+pub(super) fn bytes(n: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = n as f64;
     let mut unit = 0;
@@ -91,14 +90,14 @@ pub fn bytes(n: u64) -> String {
 }
 
 /// `1 trial`, `2 trials`.
-pub fn count(n: impl Into<u64>, noun: &str) -> String {
+pub(super) fn count(n: impl Into<u64>, noun: &str) -> String {
     let n = n.into();
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// Text from outside with control characters, escape sequences and marks that turn the direction of writing shown
 /// as `\u{..}`, so that a name cannot paint the terminal.
-pub fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let hostile = c.is_control()
@@ -116,8 +115,39 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// A sentence in lines of at most `width` columns, the later ones two spaces in; broken between its parts (` · `) where
+/// it has some, else between words. None: one line.
+pub(super) fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+    const PART: &str = " · ";
+    let Some(width) = width.filter(|width| text.width() > *width) else { return vec![text.to_owned()] };
+    let mut lines: Vec<String> = Vec::new();
+    for (k, part) in text.split(PART).enumerate() {
+        let fits = |line: &String| line.width() + PART.width() + part.width() <= width;
+        match lines.last_mut().filter(|line| fits(line)) {
+            Some(line) => line.extend([PART, part]),
+            None => wrap_words(part, width, k > 0, &mut lines),
+        }
+    }
+    lines
+}
+
+fn wrap_words(text: &str, width: usize, goes_on: bool, lines: &mut Vec<String>) {
+    lines.push(if goes_on { "  ".to_owned() } else { String::new() });
+    for word in text.split(' ') {
+        let Some(line) = lines.last_mut() else { return };
+        let is_empty = line.trim().is_empty();
+        if !is_empty && line.width() + 1 + word.width() > width {
+            lines.push(format!("  {word}"));
+        } else if is_empty {
+            line.push_str(word);
+        } else {
+            line.extend([" ", word]);
+        }
+    }
+}
+
 /// One argument as a POSIX shell reads it back.
-pub fn shell_quote(argument: &str) -> String {
+pub(super) fn shell_quote(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
     if !argument.is_empty() && argument.chars().all(plain) {
         return argument.to_owned();
@@ -154,6 +184,16 @@ mod tests {
         {
             assert_eq!(short(x), text, "{x}");
         }
+    }
+
+    #[test]
+    fn a_long_sentence_is_broken_between_its_parts_or_words() {
+        assert_eq!(wrap("one two · three", None), ["one two · three"]);
+        assert_eq!(wrap("one two · three", Some(15)), ["one two · three"]);
+        assert_eq!(wrap("one two · three · four", Some(12)), ["one two", "  three", "  four"]);
+        assert_eq!(wrap("one two · a · b", Some(12)), ["one two · a", "  b"]);
+        assert_eq!(wrap("one two three four", Some(9)), ["one two", "  three", "  four"]);
+        assert_eq!(wrap("incomprehensible", Some(9)), ["incomprehensible"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::spec::Code;
 
 /// Explain a command, a topic (files, channels, exit-codes), or an error code such as SW1003
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// A command, a topic or a code
     topic: Vec<String>,
 }
@@ -46,7 +46,7 @@ SWATH_METRICS, SWATH_CHECKPOINT_DIR (kept across attempts), SWATH_SEED, CUDA_VIS
 /// # Errors
 ///
 /// There is no such command, topic or code.
-pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let topic = args.topic.join(" ");
     match topic.as_str() {
         "" => writeln!(out, "{}", super::grammar().render_long_help())?,
@@ -60,8 +60,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
 }
 
 fn explain(text: &str, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let wanted = text.to_ascii_uppercase();
-    let Some(code) = Code::ALL.iter().find(|code| code.to_string() == wanted) else {
+    let Some(code) = Code::named(text) else {
         return Err(
             Failure::usage(format!("there is no error code {text}")).help("docs/errors.md lists them all")
         );

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::pb;
 
 /// A message of `swath.v1` that has a JSON form.
-pub trait Named: Message {
+pub(super) trait Named: Message {
     /// Its name within the package.
     const NAME: &'static str;
 }
@@ -43,7 +43,7 @@ fn descriptors() -> &'static DescriptorPool {
 
 /// `message` as JSON: lowerCamelCase names, RFC 3339 times, `"1.5s"` durations, 64-bit integers as strings, empty
 /// lists and zeroes written, absent fields left out.
-pub fn of<M: Named>(message: &M) -> Json {
+pub(super) fn of<M: Named>(message: &M) -> Json {
     let name = format!("swath.v1.{}", M::NAME);
     let descriptor =
         descriptors().get_message_by_name(&name).expect("Named holds for messages of the package");

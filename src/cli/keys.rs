@@ -6,21 +6,23 @@
 use std::io::{self, IsTerminal, Read};
 use std::thread;
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::process::getpgrp;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use tokio::sync::mpsc;
 
 /// Keys as they are pressed.
 #[derive(Debug)]
-pub struct Keys {
+pub(super) struct Keys {
     before: Termios,
     pressed: mpsc::Receiver<u8>,
 }
 
 impl Keys {
-    /// Takes the terminal at stdin; `None` where stdin is none, or its modes cannot be set.
-    pub fn take() -> Option<Self> {
+    /// Takes the terminal at stdin; `None` where stdin is none, its modes cannot be set, or another job has it: who
+    /// touches it from the background is stopped.
+    pub(super) fn take() -> Option<Self> {
         let stdin = io::stdin();
-        if !stdin.is_terminal() {
+        if !stdin.is_terminal() || tcgetpgrp(&stdin).ok()? != getpgrp() {
             return None;
         }
         let before = tcgetattr(&stdin).ok()?;
@@ -30,7 +32,7 @@ impl Keys {
         let (sender, pressed) = mpsc::channel(16);
         // Blocked in `read` until a key comes; ends with the process, or when nobody listens any more.
         let reader = thread::Builder::new().name("keys".to_owned()).spawn(move || {
-            for byte in io::stdin().bytes() {
+            for byte in io::stdin().lock().bytes() {
                 match byte {
                     Ok(byte) if sender.blocking_send(byte).is_ok() => {}
                     Ok(_) | Err(_) => break,
@@ -42,7 +44,7 @@ impl Keys {
     }
 
     /// The next key; never, once the terminal is gone.
-    pub async fn next(&mut self) -> u8 {
+    pub(super) async fn next(&mut self) -> u8 {
         match self.pressed.recv().await {
             Some(key) => key,
             None => std::future::pending().await,

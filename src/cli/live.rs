@@ -3,20 +3,20 @@
 //! At most ten redraws a second, and none when nothing changed but once a second the ages. The alternate screen is not
 //! used and the cursor is not hidden, so there is nothing to restore but the keys' modes.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::api::client::Client;
+use crate::api::client::{Client, steadily};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::format::{age, duration, escape, number};
+use crate::cli::format::{age, duration, escape, number, wrap};
 use crate::cli::keys::Keys;
 use crate::cli::progress::{self, Lines, Turn, Wish, ended_trials};
 use crate::cli::settings::Settings;
 use crate::cli::table::shorten;
-use crate::cli::terminal::{Stream, Style, is_utf8};
+use crate::cli::terminal::{self, Stream, Style, is_utf8};
 use crate::cli::words;
 use crate::pb;
 
@@ -26,7 +26,7 @@ const QUICKEST: Duration = Duration::from_millis(100);
 const SLOWEST: Duration = Duration::from_secs(1);
 
 /// The view of one sweep.
-pub struct Live {
+pub(super) struct Live {
     sweep: pb::Sweep,
     lines: Lines,
     keys: Option<Keys>,
@@ -48,7 +48,7 @@ pub struct Live {
 
 impl Live {
     /// A view that has drawn nothing yet.
-    pub fn new(sweep: &pb::Sweep, settings: &Settings) -> Self {
+    pub(super) fn new(sweep: &pb::Sweep, settings: &Settings) -> Self {
         let now = Instant::now();
         Live {
             sweep: sweep.clone(),
@@ -69,14 +69,14 @@ impl Live {
     }
 
     /// Draws for the first time.
-    pub fn begin(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn begin(&mut self, sweep: &pb::Sweep) {
         self.lines.start_from(sweep);
         self.refresh(sweep);
         self.draw();
     }
 
     /// Whether the message is worth another look at the sweep now; if not, [`Live::is_stale`] says so later.
-    pub fn wants(&mut self, message: &pb::WatchResponse) -> bool {
+    pub(super) fn wants(&mut self, message: &pb::WatchResponse) -> bool {
         if message.entries.is_empty() {
             return false;
         }
@@ -86,12 +86,12 @@ impl Live {
     }
 
     /// Whether something happened since the last look.
-    pub fn is_stale(&self) -> bool {
+    pub(super) fn is_stale(&self) -> bool {
         self.stale
     }
 
     /// Takes in how the sweep stands.
-    pub fn refresh(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn refresh(&mut self, sweep: &pb::Sweep) {
         self.sweep = sweep.clone();
         self.last_look = Instant::now();
         self.begun = self.last_look;
@@ -104,7 +104,7 @@ impl Live {
     /// # Errors
     ///
     /// The controller is lost.
-    pub async fn take(
+    pub(super) async fn take(
         &mut self,
         message: &pb::WatchResponse,
         sweep: &pb::Sweep,
@@ -113,20 +113,21 @@ impl Live {
         self.refresh(sweep);
         for trial in ended_trials(message) {
             let request = pb::GetTrialRequest { sweep: sweep.sweep.clone(), trial, best: false };
-            let trial = client.trials().get(request).await?.into_inner();
+            let get = async || client.trials().get(request.clone()).await;
+            let trial = steadily(get).await?.into_inner();
             self.scroll.extend(self.lines.line(&trial, sweep));
         }
         Ok(())
     }
 
     /// Says something below the block.
-    pub fn say(&mut self, text: &str) {
+    pub(super) fn say(&mut self, text: &str) {
         self.word = text.to_owned();
         self.dirty = true;
     }
 
     /// Waits until a key asks for something or there is something to redraw.
-    pub async fn turn(&mut self) -> Turn {
+    pub(super) async fn turn(&mut self) -> Turn {
         let wait = if self.dirty || self.stale { QUICKEST } else { SLOWEST };
         let due = tokio::time::sleep_until((self.last_draw + wait).into());
         let key = async {
@@ -159,14 +160,11 @@ impl Live {
     }
 
     /// Redraws the block.
-    pub fn draw(&mut self) {
+    pub(super) fn draw(&mut self) {
         let (columns, rows) = Stream::Stderr.size().unwrap_or((80, 24));
         let block = self.block(columns, rows);
         let mut text = self.erase();
-        for line in self.scroll.drain(..) {
-            text.push_str(&shorten(&line, columns.max(20)));
-            text.push('\n');
-        }
+        text.push_str(&self.scrolled(columns));
         for line in &block {
             text.push_str(line);
             text.push('\n');
@@ -178,16 +176,19 @@ impl Live {
     }
 
     /// Takes the block off the screen; what scrolled stays.
-    pub fn end(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn end(&mut self, sweep: &pb::Sweep) {
         self.sweep = sweep.clone();
+        let (columns, _) = Stream::Stderr.size().unwrap_or((80, 24));
         let mut text = self.erase();
-        for line in self.scroll.drain(..) {
-            text.push_str(&line);
-            text.push('\n');
-        }
+        text.push_str(&self.scrolled(columns));
         self.drawn = 0;
         self.keys = None;
         put(&text);
+    }
+
+    /// The lines that go above the block.
+    fn scrolled(&mut self, columns: usize) -> String {
+        self.scroll.drain(..).map(|line| format!("{}\n", shorten(&line, columns))).collect()
     }
 
     /// Moves to the block's first row and clears from there on.
@@ -210,17 +211,12 @@ impl Live {
             let of = self.sweep.gpu_hours_budget.map(|b| format!(" of {}", number(b))).unwrap_or_default();
             lines.push(format!(" cost   {} GPU h{of}", number(self.sweep.gpu_hours)));
         }
-        let foot = self.foot();
+        let foot = self.foot(columns);
         let room = rows.saturating_sub(lines.len() + foot.len() + 1);
         lines.extend(self.runs(columns, room));
         lines.extend(foot);
         lines.truncate(rows.saturating_sub(1).max(3));
-        lines.iter().map(|line| self.fit(line, columns)).collect()
-    }
-
-    /// A line cut to the terminal. Lines with colour are made to fit where they are made.
-    fn fit(&self, line: &str, columns: usize) -> String {
-        if line.contains('\u{1b}') { line.to_owned() } else { shorten(line, columns) }
+        lines.iter().map(|line| shorten(line, columns)).collect()
     }
 
     fn head(&self, columns: usize) -> String {
@@ -274,9 +270,11 @@ impl Live {
         let metric = self.sweep.objectives.first().map(|o| escape(&o.name)).unwrap_or_default();
         let metric = shorten(&metric, 20);
         let wide = metric.width().max(9);
+        // In a narrow terminal the parameters matter more than the place.
+        let at = |place: &str| if columns < 80 { String::new() } else { format!("{place:<11} ") };
         let mut lines = vec![
             String::new(),
-            format!(" RUN    STEP   {metric:<wide$}  {:<10}  AGE    WHERE       PARAMETERS", ""),
+            format!(" RUN    STEP   {metric:<wide$}  {:<10}  AGE    {}PARAMETERS", "", at("WHERE")),
         ];
         let now = words::now_us();
         for trial in self.sweep.running.iter().take(room - 2) {
@@ -287,12 +285,12 @@ impl Live {
             };
             let curve: Vec<f64> = trial.curve.iter().map(|point| point.value).collect();
             let line = format!(
-                " {name:<6} {:<6} {:<wide$}  {}  {:<6} {:<11} {}",
+                " {name:<6} {:<6} {:<wide$}  {}  {:<6} {}{}",
                 trial.last_step.map_or_else(|| "-".to_owned(), |step| step.to_string()),
                 curve.last().copied().map(number).unwrap_or_default(),
                 padded(&words::sparkline(&curve, 10, self.utf8), 10),
                 run.and_then(|run| words::since(run.start.as_ref(), now)).map_or_else(|| "-".to_owned(), age),
-                run.map(place).unwrap_or_default(),
+                at(&run.map(place).unwrap_or_default()),
                 words::parameters(trial.params.as_ref()),
             );
             lines.push(shorten(&line, columns));
@@ -305,10 +303,12 @@ impl Live {
         lines
     }
 
-    fn foot(&self) -> Vec<String> {
+    fn foot(&self, columns: usize) -> Vec<String> {
         let mut lines = Vec::new();
         if !self.word.is_empty() {
-            lines.push(format!(" {}", self.word));
+            lines.extend(
+                wrap(&self.word, Some(columns.saturating_sub(1))).iter().map(|line| format!(" {line}")),
+            );
         }
         if self.keys.is_some() {
             lines.push(" [p]ause  [s]top  [d]etach".to_owned());
@@ -332,7 +332,7 @@ fn place(run: &pb::Run) -> String {
 
 /// Writes to stderr in one piece. A terminal that is gone is no error.
 fn put(text: &str) {
-    let mut err = io::stderr().lock();
+    let mut err = terminal::stderr();
     let _ = err.write_all(text.as_bytes());
     let _ = err.flush();
 }

@@ -11,7 +11,7 @@ use crate::cli::talk;
 
 /// Write man pages, one a command, into a folder
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The folder; made where it is missing
     dir: PathBuf,
 }
@@ -21,7 +21,7 @@ pub struct Args {
 /// # Errors
 ///
 /// When the folder cannot be written to.
-pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     fs::create_dir_all(&args.dir)?;
     let mut written = 0_u64;
     let mut grammar = super::grammar();

@@ -15,6 +15,7 @@ mod help;
 mod json;
 mod keys;
 mod live;
+mod log;
 mod man;
 mod output;
 mod progress;
@@ -46,7 +47,7 @@ use crate::cli::terminal::Stream;
 macro_rules! talk {
     ($($text:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($text)*);
+        let _ = crate::cli::terminal::stderr().write_all(format!("{}\n", format_args!($($text)*)).as_bytes());
     }};
 }
 use talk;
@@ -130,7 +131,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return clap_exit(&error),
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = terminal::stdout();
     let Some(command) = cli.command else {
         let _ = writeln!(out, "{FIRST_SCREEN}");
         return Exit::Done.into();
@@ -145,7 +146,7 @@ pub fn main() -> ExitCode {
         talk!("warning: {warning}");
     }
     let color = Stream::Stderr.color(settings.color.value);
-    match dispatch(command, &settings, &mut out) {
+    match log::begin(&settings).and_then(|()| dispatch(command, &settings, &mut out)) {
         Ok(exit) => exit.into(),
         Err(failure) => report(&failure, settings.output.value == output::Format::Json, color),
     }
@@ -158,7 +159,7 @@ fn clap_exit(error: &clap::Error) -> ExitCode {
 
 /// Says what failed, once, on stderr.
 fn report(failure: &Failure, as_json: bool, color: bool) -> ExitCode {
-    let mut err = std::io::stderr().lock();
+    let mut err = terminal::stderr();
     let _ = if as_json { failure.write_json(&mut err) } else { failure.write(&mut err, color) };
     failure.exit.into()
 }

@@ -12,7 +12,7 @@ use crate::cli::terminal::Stream;
 
 /// Form of a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// For people; fits the terminal.
     #[default]
     Table,
@@ -37,7 +37,7 @@ impl fmt::Display for Format {
 
 impl Format {
     /// Whether a program reads it.
-    pub fn is_data(self) -> bool {
+    pub(super) fn is_data(self) -> bool {
         matches!(self, Format::Json | Format::Yaml)
     }
 }
@@ -47,10 +47,11 @@ impl Format {
 /// # Errors
 ///
 /// When stdout cannot be written to.
-pub fn document(format: Format, json: &Json, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn document(format: Format, json: &Json, out: &mut dyn Write) -> Result<(), Failure> {
     if format == Format::Yaml {
-        let text = serde_saphyr::to_string(json)
-            .map_err(|error| Failure::new(crate::cli::exit::Exit::Failed, "SW2003", error))?;
+        let text = serde_saphyr::to_string(json).map_err(|error| {
+            Failure::new(crate::cli::exit::Exit::Failed, crate::spec::Code::Failed, error)
+        })?;
         out.write_all(text.as_bytes())?;
     } else {
         writeln!(out, "{json}")?;
@@ -63,7 +64,7 @@ pub fn document(format: Format, json: &Json, out: &mut dyn Write) -> Result<(), 
 /// # Errors
 ///
 /// When stdout cannot be written to.
-pub fn table(settings: &Settings, table: &Table, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn table(settings: &Settings, table: &Table, out: &mut dyn Write) -> Result<(), Failure> {
     let width = match settings.output.value {
         Format::Wide => None,
         Format::Table | Format::Json | Format::Yaml => Stream::Stdout.size().map(|(columns, _)| columns),

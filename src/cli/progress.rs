@@ -9,21 +9,22 @@ use std::io::{self, Write};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::agent::AgentHandle;
-use crate::api::client::Client;
+use crate::api::client::{Client, steadily};
 use crate::cli::connect::Node;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::format::{count, duration, escape, number, shell_quote};
+use crate::cli::format::{count, duration, escape, number, shell_quote, wrap};
 use crate::cli::live::Live;
 use crate::cli::session::request_id;
 use crate::cli::settings::Settings;
 use crate::cli::terminal::{self, Stream, Style};
 use crate::cli::{json, talk, words};
 use crate::pb;
+use crate::spec::Code;
 
 /// `--progress`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Choice {
+pub(super) enum Choice {
     /// Live on a terminal, else lines.
     Auto,
     /// A view that is redrawn in place.
@@ -41,12 +42,12 @@ pub enum Choice {
 /// # Errors
 ///
 /// A setting that names no form.
-pub fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choice, Failure> {
+pub(super) fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choice, Failure> {
     let setting = || {
         <Choice as clap::ValueEnum>::from_str(&settings.progress.value, true).map_err(|_| {
             Failure::new(
                 Exit::Usage,
-                "SW2002",
+                Code::BadSetting,
                 format!("'{}' is no form of progress", settings.progress.value),
             )
             .context(format!("from: {}", settings.progress.origin))
@@ -67,7 +68,7 @@ pub fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choice, Fai
 
 /// What the person or the system asked of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub(super) enum Wish {
     /// First Ctrl-C or SIGTERM: pause in order; the exit code that follows.
     Pause(Exit),
     /// SIGHUP, `d`: leave the runs alone and go.
@@ -78,7 +79,7 @@ pub enum Wish {
 
 /// What a live view has to say by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub(super) enum Turn {
     /// A key was pressed.
     Wish(Wish),
     /// There is something to redraw.
@@ -119,7 +120,7 @@ impl Signals {
 /// # Errors
 ///
 /// The controller is lost and nobody can take its place.
-pub async fn follow(
+pub(super) async fn follow(
     node: &Node,
     agent: Option<&AgentHandle>,
     sweep: pb::Sweep,
@@ -134,7 +135,7 @@ pub async fn follow(
 /// # Errors
 ///
 /// As [`follow`].
-pub async fn follow_until(
+pub(super) async fn follow_until(
     node: &Node,
     agent: Option<&AgentHandle>,
     sweep: pb::Sweep,
@@ -149,12 +150,20 @@ pub async fn follow_until(
     let mut asked: Option<Exit> = None;
     let mut sweep = sweep;
     view.begin(&sweep);
+    let mut known = std::pin::pin!(is_known(agent));
+    let mut is_placed = false;
     loop {
         let detail = view.detail();
         let mut stream = follower.open(detail).await?;
         loop {
             let wish = tokio::select! {
                 wish = signals.next() => match wish { Some(wish) => wish, None => { view.suspended(); continue } },
+                () = &mut known, if !is_placed => {
+                    is_placed = true;
+                    sweep = follower.get().await?;
+                    view.remark(&sweep);
+                    continue;
+                }
                 turn = view.turn() => if let Turn::Wish(wish) = turn { wish } else {
                     if view.is_stale() {
                         sweep = follower.get().await?;
@@ -201,7 +210,7 @@ pub async fn follow_until(
                         sweep: follower.id.clone(),
                         now: true,
                     };
-                    match client.sweeps().pause(request).await {
+                    match steadily(async || client.sweeps().pause(request.clone()).await).await {
                         Ok(response) => sweep = response.into_inner().sweep.unwrap_or(sweep),
                         // It ended meanwhile: the stream says so.
                         Err(status) if status.code() == tonic::Code::FailedPrecondition => {}
@@ -215,11 +224,18 @@ pub async fn follow_until(
                 (Wish::Stop, _) => {
                     let request =
                         pb::StopSweepRequest { request_id: request_id(), sweep: follower.id.clone() };
-                    client.sweeps().stop(request).await?;
+                    steadily(async || client.sweeps().stop(request.clone()).await).await?;
                 }
             }
         }
     }
+}
+
+/// Waits until the controller knows what the agent offers, and so where runs can be put.
+async fn is_known(agent: Option<&AgentHandle>) {
+    let Some(agent) = agent else { return std::future::pending().await };
+    // An agent that has ended offers nothing any more.
+    let _ = agent.watch().wait_for(|status| status.connected).await;
 }
 
 /// The stream of a sweep's log, opened again wherever it broke.
@@ -235,11 +251,13 @@ impl Follower {
         detail: pb::watch_request::ReportDetail,
     ) -> Result<tonic::Streaming<pb::WatchResponse>, Failure> {
         let request = pb::WatchRequest { sweep: self.id.clone(), from: self.from, reports: detail as i32 };
-        Ok(self.client.sweeps().watch(request).await?.into_inner())
+        let watch = async || self.client.sweeps().watch(request.clone()).await;
+        Ok(steadily(watch).await?.into_inner())
     }
 
     async fn get(&self) -> Result<pb::Sweep, Failure> {
-        Ok(self.client.sweeps().get(pb::GetSweepRequest { sweep: self.id.clone() }).await?.into_inner())
+        let request = pb::GetSweepRequest { sweep: self.id.clone() };
+        Ok(steadily(async || self.client.sweeps().get(request.clone()).await).await?.into_inner())
     }
 }
 
@@ -329,8 +347,15 @@ impl View {
     fn say(&mut self, text: &str) {
         match self {
             View::Live(live) => live.say(text),
-            View::Lines(_) => talk!("{text}"),
+            View::Lines(_) => say(text),
             View::Json | View::None => {}
+        }
+    }
+
+    /// Says what is odd about where the sweep's runs go.
+    fn remark(&mut self, sweep: &pb::Sweep) {
+        if !sweep.remarks.is_empty() {
+            self.say(&escape(&sweep.remarks.join("; ")));
         }
     }
 
@@ -370,7 +395,7 @@ impl View {
 }
 
 /// One line an ended trial.
-pub struct Lines {
+pub(super) struct Lines {
     color: bool,
     /// Ended trials that were shown.
     shown: BTreeSet<u32>,
@@ -379,12 +404,12 @@ pub struct Lines {
 
 impl Lines {
     /// Nothing shown yet.
-    pub fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         Lines { color: Stream::Stderr.color(settings.color.value), shown: BTreeSet::new(), best: None }
     }
 
     /// Lines to come are compared with the best value there is.
-    pub fn start_from(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn start_from(&mut self, sweep: &pb::Sweep) {
         self.best = best_value(sweep);
     }
 
@@ -411,7 +436,8 @@ impl Lines {
                 continue;
             }
             let request = pb::GetTrialRequest { sweep: sweep.sweep.clone(), trial, best: false };
-            let trial = client.trials().get(request).await?.into_inner();
+            let get = async || client.trials().get(request.clone()).await;
+            let trial = steadily(get).await?.into_inner();
             if let Some(line) = self.line(&trial, sweep) {
                 talk!("{line}");
             }
@@ -420,7 +446,7 @@ impl Lines {
     }
 
     /// The line of a trial that is final; `None` for one that goes on.
-    pub fn line(&mut self, trial: &pb::Trial, sweep: &pb::Sweep) -> Option<String> {
+    pub(super) fn line(&mut self, trial: &pb::Trial, sweep: &pb::Sweep) -> Option<String> {
         use pb::trial::State;
         let (word, style) = match trial.state() {
             State::Queued | State::Running | State::Unspecified => return None,
@@ -449,8 +475,9 @@ impl Lines {
             _ => String::new(),
         };
         let word = style.paint(&format!("{word:<8}"), self.color);
+        let room = if terminal::stderr_width().is_some_and(|columns| columns < 80) { 16 } else { 24 };
         let line = format!(
-            "[{nth:>width$}/{of}] {word} {:<4} {:<24} {time:>6}  {}  {}",
+            "[{nth:>width$}/{of}] {word} {:<4} {:<room$} {time:>6}  {}  {}",
             trial.trial,
             escape(&format!("{value}{step}")),
             words::parameters(trial.params.as_ref()),
@@ -477,12 +504,12 @@ impl Lines {
 }
 
 /// The value of the best trial.
-pub fn best_value(sweep: &pb::Sweep) -> Option<f64> {
+pub(super) fn best_value(sweep: &pb::Sweep) -> Option<f64> {
     sweep.best.as_ref()?.objectives.first()?.value
 }
 
 /// Trials of which a run ended, by the entries of a message.
-pub fn ended_trials(message: &pb::WatchResponse) -> Vec<u32> {
+pub(super) fn ended_trials(message: &pb::WatchResponse) -> Vec<u32> {
     let trial = |entry: &pb::Entry| {
         let body: serde_json::Value = serde_json::from_str(&entry.body_json).ok()?;
         let trial = body.get("run").and_then(|run| run.get("trial")).or_else(|| body.get("trial"))?;
@@ -501,7 +528,7 @@ pub fn ended_trials(message: &pb::WatchResponse) -> Vec<u32> {
 /// # Errors
 ///
 /// When `out` cannot be written to.
-pub fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
     let counts = sweep.counts.unwrap_or_default();
     let ended = words::ended(&counts);
     let mut line = format!(
@@ -520,31 +547,41 @@ pub fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
             line.push_str(&format!(" · {n} {word}"));
         }
     }
-    writeln!(out, "{line}")?;
+    let width = Stream::Stdout.size().map(|(columns, _)| columns);
+    let mut lines = wrap(&line, width);
     if !sweep.reason.is_empty() && sweep.state() != pb::sweep::State::Finished {
-        writeln!(out, "{}", escape(&sweep.reason))?;
+        lines.extend(wrap(&escape(&sweep.reason), width));
     }
     let id = &sweep.sweep;
     match &sweep.best {
         Some(best) => {
-            writeln!(out, "best {} · {id}/{}", words::values(&best.objectives), best.trial)?;
+            lines.extend(wrap(
+                &format!("best {} · {id}/{}", words::values(&best.objectives), best.trial),
+                width,
+            ));
             let arguments: Vec<String> = best
                 .params
                 .iter()
                 .flat_map(|params| &params.entries)
                 .map(|entry| shell_quote(&format!("--{}={}", entry.name, exact(entry.value.as_ref()))))
                 .collect();
-            writeln!(out, "  {}", arguments.iter().map(|a| escape(a)).collect::<Vec<_>>().join(" "))?;
+            // For a shell: never broken.
+            lines.push(format!("  {}", arguments.iter().map(|a| escape(a)).collect::<Vec<_>>().join(" ")));
             let n = best.trial;
-            writeln!(
-                out,
-                "next: swath trial show {id}/{n} · swath trial enqueue {id} --from {n} --repeat 3"
-            )?;
+            lines.extend(wrap(
+                &format!("next: swath trial show {id}/{n} · swath trial enqueue {id} --from {n} --repeat 3"),
+                width,
+            ));
         }
-        None if sweep.objectives.is_empty() => writeln!(out, "next: swath trial list {id}")?,
-        None => writeln!(out, "no best trial · next: swath trial list {id} · swath trial show {id}/1")?,
+        None if sweep.objectives.is_empty() => {
+            lines.extend(wrap(&format!("next: swath trial list {id}"), width))
+        }
+        None => lines.extend(wrap(
+            &format!("no best trial · next: swath trial list {id} · swath trial show {id}/1"),
+            width,
+        )),
     }
-    Ok(())
+    writeln!(out, "{}", lines.join("\n"))
 }
 
 /// A parameter's value with all its digits, as the command line has it.
@@ -553,22 +590,28 @@ fn exact(value: Option<&pb::Value>) -> String {
     value.map_or_else(String::new, |value| crate::spec::command::python_str(&value))
 }
 
+/// Says a sentence on stderr, in lines that fit its terminal.
+fn say(text: &str) {
+    talk!("{}", wrap(text, terminal::stderr_width()).join("\n"));
+}
+
 /// Says that the sweep was paused, and how to go on.
-pub fn say_paused(sweep: &pb::Sweep) {
+pub(super) fn say_paused(sweep: &pb::Sweep) {
     use pb::sweep::State;
     let best = words::best(sweep);
     let best = if best.is_empty() { String::new() } else { format!(" · best {best}") };
-    match sweep.state() {
-        State::Paused => talk!(
-            "paused after {}{best}; go on with: swath run --resume {}",
-            count(words::ended(&sweep.counts.unwrap_or_default()), "trial"),
-            sweep.sweep
-        ),
-        State::Running => talk!("left alone: its runs go on; go on with: swath run --resume {}", sweep.sweep),
-        State::Finished | State::Stopped | State::Damaged | State::Unspecified => {
-            talk!("{}{best}", words::sweep_state(sweep));
+    let id = &sweep.sweep;
+    let text = match sweep.state() {
+        State::Paused => {
+            let ended = count(words::ended(&sweep.counts.unwrap_or_default()), "trial");
+            format!("paused after {ended}{best} · go on with: swath run --resume {id}")
         }
-    }
+        State::Running => format!("left alone: its runs go on · go on with: swath run --resume {id}"),
+        State::Finished | State::Stopped | State::Damaged | State::Unspecified => {
+            format!("{}{best}", words::sweep_state(sweep))
+        }
+    };
+    say(&text);
 }
 
 /// Why a sweep paused itself: the common reason of its first failures, with the last lines of one.
@@ -576,7 +619,7 @@ pub fn say_paused(sweep: &pb::Sweep) {
 /// # Errors
 ///
 /// The controller is lost.
-pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure, Failure> {
+pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure, Failure> {
     let request = pb::ListTrialsRequest {
         sweep: sweep.sweep.clone(),
         state: "failed".to_owned(),
@@ -588,7 +631,7 @@ pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure
     let Some(last) = trials.first() else {
         return Ok(Failure::new(
             Exit::NoBest,
-            "SW3102",
+            Code::PausedItself,
             format!("the sweep paused itself: {}", sweep.reason),
         ));
     };
@@ -600,8 +643,9 @@ pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure
         .and_then(|run| run.placements.first())
         .map(|p| format!(", on {}", escape(&p.host)))
         .unwrap_or_default();
-    let mut failure = Failure::new(Exit::NoBest, "SW3101", format!("the sweep is paused: {}", sweep.reason))
-        .context(format!("{}{took}{host}, last lines of trial {}:", escape(&trial.reason), trial.trial));
+    let mut failure =
+        Failure::new(Exit::NoBest, Code::FailedAlike, format!("the sweep is paused: {}", sweep.reason))
+            .context(format!("{}{took}{host}, last lines of trial {}:", escape(&trial.reason), trial.trial));
     for line in trial.tail.lines().rev().take(8).collect::<Vec<_>>().into_iter().rev() {
         failure = failure.context(format!("   | {}", escape(line)));
     }
@@ -623,7 +667,7 @@ pub async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<Failure
 
 /// The middle of the remaining time: the mean of ended runs' durations over the trials still to come and the runs at
 /// once. `None` before 3 runs have ended, or where the number of trials has no limit.
-pub fn remaining(sweep: &pb::Sweep) -> Option<std::time::Duration> {
+pub(super) fn remaining(sweep: &pb::Sweep) -> Option<std::time::Duration> {
     let total: u64 = sweep.trials.as_ref()?.parse().ok()?;
     let seconds = &sweep.run_seconds;
     if seconds.len() < 3 {
@@ -636,7 +680,7 @@ pub fn remaining(sweep: &pb::Sweep) -> Option<std::time::Duration> {
 }
 
 /// `val_loss 0.1832  trial 31  lr=3.1e-4 ..`: the best trial in one line.
-pub fn best_line(sweep: &pb::Sweep) -> Option<String> {
+pub(super) fn best_line(sweep: &pb::Sweep) -> Option<String> {
     let best = sweep.best.as_ref()?;
     let value = best.objectives.first().and_then(|o| o.value).map(number).unwrap_or_default();
     Some(format!("{value}  trial {}  {}", best.trial, words::parameters(best.params.as_ref())))

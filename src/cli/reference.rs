@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 
 /// Which trial of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub(super) enum Which {
     /// By number, from 1.
     Number(u32),
     /// `@best`.
@@ -17,7 +17,7 @@ pub enum Which {
 
 /// A trial as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrialRef {
+pub(super) struct TrialRef {
     /// As typed; none: `--sweep` or `SWATH_SWEEP` says which.
     pub sweep: Option<String>,
     /// The trial.
@@ -57,7 +57,7 @@ impl TrialRef {
     /// # Errors
     ///
     /// When none of the three names one.
-    pub fn sweep(&self, given: Option<&str>) -> Result<String, Failure> {
+    pub(super) fn sweep(&self, given: Option<&str>) -> Result<String, Failure> {
         let environment = || env::var(env_vars::SWEEP).ok().filter(|value| !value.is_empty());
         self.sweep.clone().or_else(|| given.map(str::to_owned)).or_else(environment).ok_or_else(|| {
             Failure::usage("which sweep the trial belongs to is not said")
@@ -66,7 +66,7 @@ impl TrialRef {
     }
 
     /// The number for a request: 0 stands for the best one.
-    pub fn number(&self) -> u32 {
+    pub(super) fn number(&self) -> u32 {
         match self.which {
             Which::Number(n) => n,
             Which::Best => 0,

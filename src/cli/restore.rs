@@ -8,6 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::settings::{Origin, Settings};
 use crate::cli::talk;
+use crate::spec::Code;
 use crate::store;
 
 /// Make a store from a backup in a new directory
@@ -15,7 +16,7 @@ use crate::store;
 /// The backup is verified before anything is written. Sweeps go on in the new store; runs that the backup does not know
 /// are told to end.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The backup
     file: PathBuf,
 }
@@ -25,7 +26,7 @@ pub struct Args {
 /// # Errors
 ///
 /// The backup is damaged (exit code 8), or the directory is not empty.
-pub fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     if settings.data_dir.origin == Origin::Default {
         return Err(Failure::usage(
             "restore takes no default: the directory of the new store has to be named",
@@ -35,7 +36,7 @@ pub fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit
     if !args.file.is_file() {
         return Err(Failure::new(
             Exit::NotFound,
-            "SW4007",
+            Code::NoStore,
             format!("there is no backup at {}", args.file.display()),
         ));
     }

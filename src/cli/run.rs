@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::agent::gpus;
+use crate::api::client::steadily;
 use crate::cli::connect::{self, Node};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -20,6 +21,8 @@ use crate::cli::sweep_file::{Overrides, SweepFile};
 use crate::cli::talk;
 use crate::cli::words;
 use crate::pb;
+use crate::spec::Code;
+use crate::store;
 
 /// Run a sweep here and print its best trial
 ///
@@ -29,7 +32,7 @@ use crate::pb;
 #[command(
     after_help = "Examples:\n  swath run sweep.yaml\n  swath run sweep.yaml -n 20 --set method=random\n  swath run --resume @last -n 40"
 )]
-pub struct Args {
+pub(super) struct Args {
     /// The sweep file
     #[arg(required_unless_present = "resume")]
     file: Option<PathBuf>,
@@ -47,6 +50,9 @@ pub struct Args {
     /// Start afresh although an unfinished sweep of this file exists
     #[arg(long)]
     new: bool,
+    /// Open a store that lost acknowledged entries, and go on without them; the loss is recorded
+    #[arg(long)]
+    accept_loss: bool,
     /// Do not pause when the first 3 trials to end fail alike
     #[arg(long)]
     keep_going: bool,
@@ -60,7 +66,7 @@ pub struct Args {
 /// # Errors
 ///
 /// A wrong file, a store that is held or damaged, a sweep that is at work elsewhere.
-pub fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     let file = args.file.as_deref().map(SweepFile::read).transpose()?;
     if args.dry_run {
         let Some(file) = file else { return Err(Failure::usage("--dry-run needs the sweep file")) };
@@ -69,7 +75,9 @@ pub fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit,
     let choice = progress::choose(args.progress, settings)?;
     let request = file.map(|file| file.check(&args.overrides, settings)).transpose()?;
     connect::runtime()?.block_on(async {
-        let node = Node::join(settings).await?;
+        let options =
+            store::Options { accept_loss: args.accept_loss.then(rand::random), ..store::Options::default() };
+        let node = Node::join_with(settings, options).await?;
         let done = work(&args, request, choice, settings, &node, out).await;
         node.leave(false).await;
         done
@@ -105,7 +113,7 @@ fn usable_gpus(choice: &gpus::Choice) -> Result<Vec<gpus::Gpu>, Failure> {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
     let library = std::env::var_os(gpus::LIBRARY_VARIABLE);
     gpus::usable(choice, visible.as_deref(), library.as_deref())
-        .map_err(|error| Failure::new(Exit::Failed, "SW2006", error))
+        .map_err(|error| Failure::new(Exit::Failed, Code::NoGpu, error))
 }
 
 /// What the start found.
@@ -137,7 +145,7 @@ impl Start<'_> {
                 old.sweep,
                 escape(&old.name)
             );
-            return self.go_on(old).await;
+            return self.resume(&old.sweep).await;
         }
         self.create(request).await
     }
@@ -150,7 +158,8 @@ impl Start<'_> {
             keep_going: self.args.keep_going,
             ..request
         };
-        let response = self.node.client().sweeps().create(request).await?.into_inner();
+        let create = async || self.node.client().sweeps().create(request.clone()).await;
+        let response = steadily(create).await?.into_inner();
         for note in &response.notes {
             talk!("{note}");
         }
@@ -166,7 +175,8 @@ impl Start<'_> {
             page_size: 20,
             ..Default::default()
         };
-        let sweeps = self.node.client().sweeps().list(list).await?.into_inner().sweeps;
+        let list = async || self.node.client().sweeps().list(list.clone()).await;
+        let sweeps = steadily(list).await?.into_inner().sweeps;
         let (same, changed): (Vec<_>, Vec<_>) =
             sweeps.into_iter().partition(|sweep| sweep.origin_hash == request.origin_hash);
         if let (true, Some(old)) = (same.is_empty(), changed.first()) {
@@ -183,7 +193,8 @@ impl Start<'_> {
     async fn resume(&self, name: &str) -> Result<Begun, Failure> {
         let client = self.node.client();
         let sweep = if name.is_empty() { connect::only_unfinished(&client).await? } else { name.to_owned() };
-        let sweep = client.sweeps().get(pb::GetSweepRequest { sweep }).await?.into_inner();
+        let request = pb::GetSweepRequest { sweep };
+        let sweep = steadily(async || client.sweeps().get(request.clone()).await).await?.into_inner();
         self.go_on(sweep).await
     }
 
@@ -191,7 +202,7 @@ impl Start<'_> {
         use pb::sweep::State;
         if sweep.home_alive && sweep.home != self.agent {
             let what = format!("sweep {} is at work in another swath run{}", sweep.sweep, whose(&sweep.home));
-            return Err(Failure::new(Exit::Refused, "SW2005", what)
+            return Err(Failure::new(Exit::Refused, Code::AlreadyRunning, what)
                 .help(format!("look at it: swath watch {}", sweep.sweep))
                 .help("or start another sweep of the same file: swath run FILE --new"));
         }
@@ -207,7 +218,8 @@ impl Start<'_> {
             trials: self.args.overrides.trials,
             budget: self.args.overrides.budget.clone(),
         };
-        let sweep = self.node.client().sweeps().resume(request).await?.into_inner().sweep.unwrap_or_default();
+        let resume = async || self.node.client().sweeps().resume(request.clone()).await;
+        let sweep = steadily(resume).await?.into_inner().sweep.unwrap_or_default();
         Ok(match sweep.state() {
             State::Finished | State::Stopped => Begun::Ended(sweep),
             State::Running | State::Paused | State::Damaged | State::Unspecified => Begun::Running(sweep),
@@ -251,7 +263,7 @@ async fn finish(
 }
 
 /// The exit code that a sweep's end means.
-pub fn verdict(sweep: &pb::Sweep) -> Exit {
+pub(super) fn verdict(sweep: &pb::Sweep) -> Exit {
     match sweep.verdict {
         Some(0) => Exit::Done,
         Some(11) => Exit::Interrupted,

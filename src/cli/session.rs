@@ -9,7 +9,7 @@ use crate::cli::output;
 use crate::cli::settings::Settings;
 
 /// One command's connection and streams.
-pub struct Session<'a> {
+pub(super) struct Session<'a> {
     /// Settings in force.
     pub settings: &'a Settings,
     /// The controller.
@@ -24,7 +24,7 @@ impl Session<'_> {
     /// # Errors
     ///
     /// None or several are unfinished: the message lists them.
-    pub async fn sweep_or_only(&self, named: Option<&str>) -> Result<String, Failure> {
+    pub(super) async fn sweep_or_only(&self, named: Option<&str>) -> Result<String, Failure> {
         if let Some(name) = named {
             return Ok(name.to_owned());
         }
@@ -36,7 +36,7 @@ impl Session<'_> {
     /// # Errors
     ///
     /// When stdout cannot be written to.
-    pub fn print_data<M: Named>(&mut self, message: &M) -> Result<bool, Failure> {
+    pub(super) fn print_data<M: Named>(&mut self, message: &M) -> Result<bool, Failure> {
         let format = self.settings.output.value;
         if format.is_data() {
             output::document(format, &json::of(message), self.out)?;
@@ -46,6 +46,6 @@ impl Session<'_> {
 }
 
 /// A request id: sent again after a lost answer, the same id has one effect.
-pub fn request_id() -> String {
+pub(super) fn request_id() -> String {
     format!("{:032x}", rand::random::<u128>())
 }

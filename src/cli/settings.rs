@@ -12,12 +12,12 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Format;
 use crate::cli::terminal::ColorChoice;
-use crate::spec::duration;
+use crate::spec::{Code, duration};
 
 /// Options that every command has.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
-pub struct Global {
+pub(super) struct Global {
     /// Form of the result [default: table] [env: SWATH_OUTPUT]
     #[arg(short, long, global = true, value_enum, value_name = "FORM")]
     pub output: Option<Format>,
@@ -43,7 +43,7 @@ pub struct Global {
 
 /// Where a setting came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(super) enum Origin {
     /// An option of this command.
     Flag(&'static str),
     /// An environment variable.
@@ -67,7 +67,7 @@ impl std::fmt::Display for Origin {
 
 /// A setting and its origin.
 #[derive(Clone, Debug)]
-pub struct Setting<T> {
+pub(super) struct Setting<T> {
     /// What is in force.
     pub value: T,
     /// Who said so.
@@ -77,7 +77,7 @@ pub struct Setting<T> {
 /// All settings in force.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // the options' own names
-pub struct Settings {
+pub(super) struct Settings {
     pub output: Setting<Format>,
     pub color: Setting<ColorChoice>,
     pub data_dir: Setting<PathBuf>,
@@ -106,7 +106,7 @@ struct File {
 }
 
 /// The path of the configuration file, whether it is there or not.
-pub fn config_path() -> Option<PathBuf> {
+pub(super) fn config_path() -> Option<PathBuf> {
     base("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("swath/config.yaml"))
 }
 
@@ -121,7 +121,7 @@ fn base(variable: &str, fallback: &str) -> Option<PathBuf> {
 /// # Errors
 ///
 /// A value that does not parse, naming where it came from; a configuration file that cannot be read.
-pub fn resolve(global: &Global) -> Result<Settings, Failure> {
+pub(super) fn resolve(global: &Global) -> Result<Settings, Failure> {
     let path = config_path();
     let file = path.as_deref().map(read).transpose()?.unwrap_or_default();
     let mut warnings = Vec::new();
@@ -167,7 +167,7 @@ fn read(path: &Path) -> Result<File, Failure> {
 }
 
 fn bad_config(path: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(Exit::Usage, "SW2002", format!("the configuration file cannot be used: {error}"))
+    Failure::new(Exit::Usage, Code::BadSetting, format!("the configuration file cannot be used: {error}"))
         .context(format!("--> {}", path.display()))
         .help("mend the file, or take it away: every key in it is optional")
 }
@@ -230,7 +230,7 @@ impl Setting<String> {
             Ok(value) => Ok(Setting { value, origin: self.origin }),
             Err(why) => Err(Failure::new(
                 Exit::Usage,
-                "SW2002",
+                Code::BadSetting,
                 format!("'{}' is no value for this setting: {why}", self.value),
             )
             .context(format!("from: {}", self.origin))),

@@ -14,7 +14,7 @@ use crate::spec::{self, Code, Diagnostic};
 
 /// Options that override the file.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct Overrides {
+pub(super) struct Overrides {
     /// Any key of the file by its path: --set parameters.lr.max=0.1
     #[arg(long, value_name = "KEY=VALUE", help_heading = "What overrides the file")]
     pub set: Vec<String>,
@@ -51,7 +51,7 @@ pub struct Overrides {
 
 impl Overrides {
     /// As the API takes them.
-    pub fn to_pb(&self) -> pb::create_sweep_request::Overrides {
+    pub(super) fn to_pb(&self) -> pb::create_sweep_request::Overrides {
         pb::create_sweep_request::Overrides {
             set: self.set.clone(),
             name: self.name.clone().unwrap_or_default(),
@@ -69,7 +69,7 @@ impl Overrides {
 
 /// A sweep file's text and where it lies.
 #[derive(Debug)]
-pub struct SweepFile {
+pub(super) struct SweepFile {
     /// As it was typed.
     pub path: PathBuf,
     /// Its text.
@@ -82,7 +82,7 @@ impl SweepFile {
     /// # Errors
     ///
     /// No such file; not a regular file (a FIFO or `/dev/zero` must not hang); larger than 1 MiB; not UTF-8.
-    pub fn read(path: &Path) -> Result<Self, Failure> {
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         match read(path) {
             Ok(text) => Ok(SweepFile { path: path.to_owned(), text }),
             Err(diagnostic) => {
@@ -99,7 +99,7 @@ impl SweepFile {
     /// # Errors
     ///
     /// The file is wrong (exit code 3), or asks for what this release does not do.
-    pub fn check(
+    pub(super) fn check(
         &self,
         overrides: &Overrides,
         settings: &Settings,
@@ -132,7 +132,7 @@ impl SweepFile {
 /// # Errors
 ///
 /// What is wrong with it: no such file, not a regular one (a FIFO or `/dev/zero` must not hang), too large, no text.
-pub fn read(path: &Path) -> Result<String, Box<Diagnostic>> {
+pub(super) fn read(path: &Path) -> Result<String, Box<Diagnostic>> {
     let refuse = |why: String| Box::new(Diagnostic::whole(Code::NotAFile, why));
     let unreadable = |error: io::Error| refuse(format!("{} cannot be read: {error}", path.display()));
     let kind = std::fs::metadata(path).map_err(unreadable)?;

@@ -9,7 +9,7 @@ use crate::cli::format::escape;
 
 /// How a column is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Align {
+pub(super) enum Align {
     /// Text.
     Left,
     /// Numbers: at the decimal point where there is one.
@@ -18,7 +18,7 @@ pub enum Align {
 
 /// A column: its head, its alignment, and its rank, 0 being the last to go.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub(super) struct Column {
     /// In capitals.
     pub head: &'static str,
     /// How its cells are set.
@@ -29,38 +29,38 @@ pub struct Column {
 
 impl Column {
     /// A column of text.
-    pub const fn text(head: &'static str, rank: u8) -> Self {
+    pub(super) const fn text(head: &'static str, rank: u8) -> Self {
         Column { head, align: Align::Left, rank }
     }
 
     /// A column of numbers.
-    pub const fn number(head: &'static str, rank: u8) -> Self {
+    pub(super) const fn number(head: &'static str, rank: u8) -> Self {
         Column { head, align: Align::Number, rank }
     }
 }
 
 /// Rows of cells under columns; cells are escaped when they are set.
 #[derive(Debug)]
-pub struct Table {
+pub(super) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table without rows.
-    pub fn new(columns: impl Into<Vec<Column>>) -> Self {
+    pub(super) fn new(columns: impl Into<Vec<Column>>) -> Self {
         Table { columns: columns.into(), rows: Vec::new() }
     }
 
     /// Adds a row: one cell a column.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells: Vec<String> = cells.into_iter().map(|cell| escape(&cell)).collect();
         debug_assert_eq!(cells.len(), self.columns.len());
         self.rows.push(cells);
     }
 
     /// The table as text, each line ended; `width`: what a terminal has, or `None` to leave everything whole.
-    pub fn render(&self, width: Option<usize>) -> String {
+    pub(super) fn render(&self, width: Option<usize>) -> String {
         let cells = self.aligned();
         let mut widths: Vec<usize> = (0..self.columns.len())
             .map(|k| {
@@ -142,26 +142,55 @@ fn pad(text: &str, width: usize, align: Align) -> String {
     }
 }
 
-/// `text` cut to `width` columns, `…` its last where something was cut.
-pub fn shorten(text: &str, width: usize) -> String {
+/// `text` cut to `width` columns, `…` its last where something was cut. Colours take no room and are kept.
+pub(super) fn shorten(text: &str, width: usize) -> String {
     use unicode_width::UnicodeWidthChar;
-    if text.width() <= width {
+    if styled_width(text) <= width {
         return text.to_owned();
     }
     let mut used = 0;
+    let mut is_cut = false;
     let mut out = String::new();
-    for c in text.chars() {
-        let wide = c.width().unwrap_or(0);
-        if used + wide + 1 > width {
-            break;
+    for (piece, is_style) in pieces(text) {
+        if is_style {
+            out.push_str(piece);
+            continue;
         }
-        used += wide;
-        out.push(c);
-    }
-    if width > 0 {
-        out.push('…');
+        for c in piece.chars() {
+            let wide = c.width().unwrap_or(0);
+            if is_cut || used + wide + 1 > width {
+                if !is_cut && width > 0 {
+                    out.push('…');
+                }
+                is_cut = true;
+                break;
+            }
+            used += wide;
+            out.push(c);
+        }
     }
     out
+}
+
+/// Columns that `text` takes, colours aside.
+pub(super) fn styled_width(text: &str) -> usize {
+    pieces(text).filter(|(_, is_style)| !is_style).map(|(piece, _)| piece.width()).sum()
+}
+
+/// `text` in pieces: what is seen, and the sequences that colour it.
+fn pieces(text: &str) -> impl Iterator<Item = (&str, bool)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let end = match rest.find('\u{1b}') {
+            _ if rest.is_empty() => return None,
+            Some(0) => rest.find('m').map_or(rest.len(), |at| at + 1),
+            Some(at) => at,
+            None => rest.len(),
+        };
+        let (piece, more) = rest.split_at(end);
+        rest = more;
+        Some((piece, piece.starts_with('\u{1b}')))
+    })
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! What the streams can show: width, colour, UTF-8.
 
 use std::env;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 
 use rustix::termios::tcgetwinsize;
+use unicode_width::UnicodeWidthChar;
 
 use crate::cli::env_vars;
 
 /// `--color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum ColorChoice {
+pub(super) enum ColorChoice {
     /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
     #[default]
     Auto,
@@ -21,7 +22,7 @@ pub enum ColorChoice {
 
 /// One of the two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
+pub(super) enum Stream {
     /// The result.
     Stdout,
     /// The talk.
@@ -30,7 +31,7 @@ pub enum Stream {
 
 impl Stream {
     /// Whether it is a terminal.
-    pub fn is_terminal(self) -> bool {
+    pub(super) fn is_terminal(self) -> bool {
         match self {
             Stream::Stdout => std::io::stdout().is_terminal(),
             Stream::Stderr => std::io::stderr().is_terminal(),
@@ -38,7 +39,7 @@ impl Stream {
     }
 
     /// Columns and rows of the terminal; `None` off one.
-    pub fn size(self) -> Option<(usize, usize)> {
+    pub(super) fn size(self) -> Option<(usize, usize)> {
         if !self.is_terminal() {
             return None;
         }
@@ -52,7 +53,7 @@ impl Stream {
     }
 
     /// Whether colour may be written to it.
-    pub fn color(self, choice: ColorChoice) -> bool {
+    pub(super) fn color(self, choice: ColorChoice) -> bool {
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         match choice {
             ColorChoice::Always => true,
@@ -64,13 +65,18 @@ impl Stream {
     }
 }
 
+/// Columns of the terminal at stderr; `None` off one.
+pub(super) fn stderr_width() -> Option<usize> {
+    Stream::Stderr.size().map(|(columns, _)| columns)
+}
+
 /// Whether the terminal moves its cursor at all.
-pub fn is_capable() -> bool {
+pub(super) fn is_capable() -> bool {
     env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty())
 }
 
 /// Whether the locale's characters are UTF-8.
-pub fn is_utf8() -> bool {
+pub(super) fn is_utf8() -> bool {
     let locale =
         ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(env::var_os).find(|value| !value.is_empty());
     locale.is_some_and(|value| {
@@ -79,16 +85,63 @@ pub fn is_utf8() -> bool {
     })
 }
 
+/// Stdout for the result: what a terminal without UTF-8 cannot show is written in ASCII.
+pub(super) fn stdout() -> impl Write {
+    Plain { inner: io::stdout().lock(), is_plain: Stream::Stdout.is_terminal() && !is_utf8() }
+}
+
+/// Stderr for the talk, likewise.
+pub(super) fn stderr() -> impl Write {
+    Plain { inner: io::stderr().lock(), is_plain: Stream::Stderr.is_terminal() && !is_utf8() }
+}
+
+/// Writes on, in ASCII where it must be.
+struct Plain<W> {
+    inner: W,
+    is_plain: bool,
+}
+
+impl<W: Write> Write for Plain<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if self.is_plain && !text.is_ascii() => self.inner.write_all(in_ascii(text).as_bytes()),
+            Ok(_) | Err(_) => self.inner.write_all(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// swath's own marks by their likes, all else by a `?`, in as many columns.
+fn in_ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '·' => out.push('-'),
+            '…' => out.push('~'),
+            '●' => out.push('*'),
+            c if c.is_ascii() => out.push(c),
+            c => out.extend(std::iter::repeat_n('?', c.width().unwrap_or(0))),
+        }
+    }
+    out
+}
+
 /// A style of the terminal's own 16 colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // what it marks
-pub enum Style {
+pub(super) enum Style {
     Succeeded,
     Running,
     Stopped,
     Failed,
     Infeasible,
-    Queued,
     Best,
     Error,
     Warning,
@@ -97,7 +150,7 @@ pub enum Style {
 
 impl Style {
     /// `text` in this style, or as it is where there is no colour.
-    pub fn paint(self, text: &str, color: bool) -> String {
+    pub(super) fn paint(self, text: &str, color: bool) -> String {
         if !color {
             return text.to_owned();
         }
@@ -107,7 +160,6 @@ impl Style {
             Style::Stopped | Style::Warning => "33",
             Style::Failed => "31",
             Style::Infeasible => "35",
-            Style::Queued => "2",
             Style::Best => "1",
             Style::Error => "1;31",
             Style::Help => "36",

@@ -16,7 +16,7 @@ use crate::pb;
 /// With -o json: the log as JSON lines on stdout, from event --from on, without gap or repeat, also when the controller
 /// changes.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Id, prefix of it, name, or @last [default: the only unfinished one]
     sweep: Option<String>,
     /// End with the exit codes of `run` once this holds: finished, or best<0.2
@@ -75,7 +75,7 @@ impl Until {
 /// # Errors
 ///
 /// No such sweep; the controller is lost and nobody can take its place.
-pub fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub(super) fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Result<Exit, Failure> {
     let choice = progress::choose(args.progress, settings)?;
     connect::runtime()?.block_on(async {
         let node = Node::join(settings).await?;

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use crate::cli::format::{escape, number, short};
-use crate::cli::terminal::Style;
 use crate::pb;
 
 /// A sweep's state as people read it.
-pub fn sweep_state(sweep: &pb::Sweep) -> &'static str {
+pub(super) fn sweep_state(sweep: &pb::Sweep) -> &'static str {
     use pb::sweep::State;
     match sweep.state() {
         State::Running => "running",
@@ -20,7 +19,7 @@ pub fn sweep_state(sweep: &pb::Sweep) -> &'static str {
 }
 
 /// A trial's state as people read it; a succeeded one that breaks a limit is infeasible.
-pub fn trial_state(trial: &pb::Trial) -> &'static str {
+pub(super) fn trial_state(trial: &pb::Trial) -> &'static str {
     use pb::trial::State;
     match trial.state() {
         State::Queued => "queued",
@@ -33,20 +32,8 @@ pub fn trial_state(trial: &pb::Trial) -> &'static str {
     }
 }
 
-/// The colour of a trial's state.
-pub fn trial_style(trial: &pb::Trial) -> Style {
-    match trial_state(trial) {
-        "succeeded" => Style::Succeeded,
-        "infeasible" => Style::Infeasible,
-        "running" => Style::Running,
-        "stopped" => Style::Stopped,
-        "failed" => Style::Failed,
-        _ => Style::Queued,
-    }
-}
-
 /// `minimize` or `maximize`.
-pub fn goal(objective: &pb::Objective) -> &'static str {
+pub(super) fn goal(objective: &pb::Objective) -> &'static str {
     match objective.goal() {
         pb::objective::Goal::Maximize => "maximize",
         pb::objective::Goal::Minimize | pb::objective::Goal::Unspecified => "minimize",
@@ -54,7 +41,7 @@ pub fn goal(objective: &pb::Objective) -> &'static str {
 }
 
 /// `random · minimize val_loss`, or the method alone where there is no metric.
-pub fn purpose(sweep: &pb::Sweep) -> String {
+pub(super) fn purpose(sweep: &pb::Sweep) -> String {
     let mut out = sweep.method.clone();
     for objective in &sweep.objectives {
         out.push_str(&format!(" · {} {}", goal(objective), escape(&objective.name)));
@@ -63,17 +50,17 @@ pub fn purpose(sweep: &pb::Sweep) -> String {
 }
 
 /// `40/100`, or `12/-` where there is no limit: trials that ended, of those that will be.
-pub fn progress(sweep: &pb::Sweep) -> String {
+pub(super) fn progress(sweep: &pb::Sweep) -> String {
     format!("{}/{}", ended(&sweep.counts.unwrap_or_default()), sweep.trials.as_deref().unwrap_or("-"))
 }
 
 /// Trials that ended.
-pub fn ended(counts: &pb::Counts) -> u32 {
+pub(super) fn ended(counts: &pb::Counts) -> u32 {
     counts.succeeded + counts.stopped + counts.failed
 }
 
 /// `25 done · 13 stopped · 2 failed`, without what is not there.
-pub fn counts(counts: &pb::Counts) -> String {
+pub(super) fn counts(counts: &pb::Counts) -> String {
     let parts = [
         (counts.succeeded, "done"),
         (counts.infeasible, "infeasible"),
@@ -88,12 +75,12 @@ pub fn counts(counts: &pb::Counts) -> String {
 }
 
 /// `val_loss 0.1832`; nothing where there is no value.
-pub fn best(sweep: &pb::Sweep) -> String {
+pub(super) fn best(sweep: &pb::Sweep) -> String {
     sweep.best.as_ref().map(|trial| values(&trial.objectives)).unwrap_or_default()
 }
 
 /// `val_loss 0.1832 · size 88`.
-pub fn values(objectives: &[pb::Objective]) -> String {
+pub(super) fn values(objectives: &[pb::Objective]) -> String {
     let shown: Vec<String> =
         objectives.iter().filter_map(|o| Some(format!("{} {}", escape(&o.name), number(o.value?)))).collect();
     shown.join(" · ")
@@ -101,7 +88,7 @@ pub fn values(objectives: &[pb::Objective]) -> String {
 
 /// `lr=3.1e-4 batch_size=64`: parameters for a line of a table. A dotted name is shortened to its last part while
 /// that is unique.
-pub fn parameters(assignment: Option<&pb::Assignment>) -> String {
+pub(super) fn parameters(assignment: Option<&pb::Assignment>) -> String {
     let Some(assignment) = assignment else { return String::new() };
     let names: Vec<&str> = assignment.entries.iter().map(|entry| entry.name.as_str()).collect();
     let shown: Vec<String> = assignment
@@ -120,7 +107,7 @@ fn short_name<'a>(name: &'a str, all: &[&str]) -> &'a str {
 }
 
 /// One parameter's value, short.
-pub fn value(value: Option<&pb::Value>) -> String {
+pub(super) fn value(value: Option<&pb::Value>) -> String {
     use pb::value::Kind;
     match value.and_then(|value| value.kind.as_ref()) {
         Some(Kind::Number(x)) => short(*x),
@@ -133,34 +120,34 @@ pub fn value(value: Option<&pb::Value>) -> String {
 }
 
 /// A protobuf duration; negative ones, which nobody sends, are 0.
-pub fn seconds(duration: Option<&prost_types::Duration>) -> Duration {
+pub(super) fn seconds(duration: Option<&prost_types::Duration>) -> Duration {
     duration.and_then(|d| Duration::try_from(*d).ok()).unwrap_or_default()
 }
 
 /// Microseconds since 1970 of a protobuf time.
-pub fn micros(time: Option<&prost_types::Timestamp>) -> Option<i64> {
+pub(super) fn micros(time: Option<&prost_types::Timestamp>) -> Option<i64> {
     time.map(|t| t.seconds * 1_000_000 + i64::from(t.nanos) / 1_000)
 }
 
 /// How long ago a time was, never negative.
-pub fn since(time: Option<&prost_types::Timestamp>, now_us: i64) -> Option<Duration> {
+pub(super) fn since(time: Option<&prost_types::Timestamp>, now_us: i64) -> Option<Duration> {
     let us = micros(time)?;
     Some(Duration::from_micros(u64::try_from(now_us - us).unwrap_or(0)))
 }
 
 /// The present time in microseconds since 1970.
-pub fn now_us() -> i64 {
+pub(super) fn now_us() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// How long a trial's last attempt took.
-pub fn trial_duration(trial: &pb::Trial) -> Option<Duration> {
+pub(super) fn trial_duration(trial: &pb::Trial) -> Option<Duration> {
     trial.runs.last().and_then(|run| run.duration.as_ref()).map(|d| seconds(Some(d)))
 }
 
 /// GPU hours in words, or nothing where none were used.
-pub fn cost(gpu_hours: f64) -> String {
+pub(super) fn cost(gpu_hours: f64) -> String {
     if gpu_hours > 0.0 { format!("{} GPU h", number_3(gpu_hours)) } else { String::new() }
 }
 
@@ -175,7 +162,7 @@ fn number_3(x: f64) -> String {
 }
 
 /// A sparkline of at most `width` cells: `▇▆▅▃▁`, or `#*+=-:.` without UTF-8. Scaled to the values shown.
-pub fn sparkline(values: &[f64], width: usize, utf8: bool) -> String {
+pub(super) fn sparkline(values: &[f64], width: usize, utf8: bool) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     const ASCII: [char; 7] = ['.', ':', '-', '=', '+', '*', '#'];
     let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();

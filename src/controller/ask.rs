@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::controller::clock::Now;
 use crate::controller::core::{Core, Who, disk_full, internal};
-use crate::controller::handle::{Answer, Call, Opened};
+use crate::controller::handle::{Answer, Call};
 use crate::controller::loaded::Loaded;
 use crate::controller::pending::{Asked, Job};
 use crate::controller::{Refused, RefusedKind, create, placement};
-use crate::pb::{self, RunId};
-use crate::spec;
+use crate::pb;
+use crate::spec::{self, Code};
 use crate::store::Request;
 use crate::sweep::{Command, Enqueued, Patch, PauseHow, PauseWhy, SweepId, Trial};
 
@@ -48,7 +48,7 @@ impl Core {
         if let Some(why) = self.damaged.get(&id) {
             let refused = Refused::new(
                 RefusedKind::FailedPrecondition,
-                "SW4004",
+                Code::SweepDamaged,
                 format!("sweep {id} is damaged: {why}"),
             )
             .with_help("swath audit verify says more; a backup holds it as it was");
@@ -92,7 +92,11 @@ impl Core {
                 );
                 self.answer(reply, answer);
             }
-            Call::ListSweeps(request) => self.read(Job::ListSweeps { request, caller: actor, reply }),
+            Call::ListSweeps(request) => {
+                let there = self.links.agents().filter(|(id, _)| self.links.is_alive(id));
+                let alive = there.map(|(id, _)| id.clone()).collect();
+                self.read(Job::ListSweeps { request, caller: actor, alive, reply });
+            }
             Call::Status(_) => {
                 let status = Answer::Status(self.status());
                 self.answer(reply, Ok(status));
@@ -150,7 +154,7 @@ impl Core {
         let used = || {
             Refused::new(
                 RefusedKind::AlreadyExists,
-                "SW5008",
+                Code::RequestIdUsed,
                 format!("request id '{id}' was used for another request"),
             )
             .at("request_id")
@@ -264,8 +268,9 @@ impl Core {
     }
 
     fn patch(&mut self, id: SweepId, text: &str) -> Result<Patch, Refused> {
-        let patch: spec::Patch =
-            text.parse().map_err(|bad: spec::BadPatch| Refused::invalid("set", bad.to_string()))?;
+        let patch: spec::Patch = text.parse().map_err(|bad: spec::BadPatch| {
+            Refused::new(RefusedKind::InvalidArgument, Code::BadPatch, bad.to_string()).at("set")
+        })?;
         Ok(match patch {
             spec::Patch::Name(name) => Patch::Name(name),
             spec::Patch::Parallel(parallel) => Patch::Parallel(parallel),
@@ -373,9 +378,11 @@ impl Core {
             self.command(id, &Command::Tag { trial, add, remove }, who, "", now)?;
         }
         match (request.excluded, trial) {
-            (Some(true), Some(trial)) => drop(self.command(id, &Command::Exclude { trial }, who, "", now)?),
+            (Some(true), Some(trial)) => {
+                self.command(id, &Command::Exclude { trial }, who, "", now)?;
+            }
             (Some(false), Some(trial)) => {
-                drop(self.command(id, &Command::Include { trial }, who, "", now)?)
+                self.command(id, &Command::Include { trial }, who, "", now)?;
             }
             (Some(_), None) => return Err(Refused::invalid("excluded", "only a trial can be excluded")),
             (None, _) => {}
@@ -450,39 +457,6 @@ impl Core {
             agents: self.links.agents().map(agent).collect(),
             damaged: self.damaged.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
         }
-    }
-
-    /// A run's output: from the agent that holds it, else the stored tail.
-    pub(super) fn logs(&mut self, request: pb::LogsRequest, reply: Opened<pb::LogsChunk>) {
-        let sweep = match self.directory.find(&request.sweep) {
-            Ok(sweep) => sweep,
-            Err(refused) => return drop(reply.send(Err(refused))),
-        };
-        let trial = Trial(request.trial);
-        let live = self.live(sweep, trial).filter(|run| [0, run.run.attempt].contains(&request.attempt));
-        let stream = live.as_ref().and_then(|run| self.links.stream_to(&run.placements.first()?.agent));
-        let (Some(run), Some(stream)) = (live, stream) else {
-            let note =
-                "the run is over, or its agent is not there: these are the last lines that were stored";
-            return self.read(Job::Tail { sweep, trial, note, reply });
-        };
-        let (sender, chunks) = tokio::sync::mpsc::channel(1024);
-        if reply.send(Ok(chunks)).is_err() {
-            return;
-        }
-        self.follow_requests += 1;
-        let number = self.follow_requests;
-        self.followers.insert(number, (stream, sender));
-        let id = RunId { sweep, run: run.run, fence: run.fence };
-        let follow = pb::Follow {
-            request: number,
-            run: Some(id.into()),
-            tail: request.tail,
-            follow: request.follow,
-            stderr: request.stderr,
-            cancel: false,
-        };
-        self.pending.down(stream, pb::agent_down::Kind::Follow(follow));
     }
 }
 

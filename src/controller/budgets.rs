@@ -11,26 +11,32 @@ use crate::sweep::{Budget, Command, SweepId};
 /// Rounding may bring a timer a hair too early.
 const HAIR: Duration = Duration::from_millis(1);
 
-/// When a budget of the sweep is used up, if nothing changes; only moments after `last` count.
-pub(super) fn next(loaded: &Loaded, last: Instant) -> Option<Instant> {
-    if loaded.state.is_over() {
+/// When a budget of the sweep is used up, if nothing changes: now, where it is and nobody has noticed.
+pub(super) fn next(loaded: &Loaded, now: Instant) -> Option<Instant> {
+    if loaded.state.is_over() || loaded.state.is_hidden() {
         return None;
     }
-    let ends = [wall_ends(loaded), gpu_hours_end(loaded)].into_iter().flatten();
-    ends.filter_map(|end| end.checked_add(HAIR)).filter(|end| *end > last).min()
+    let definition = loaded.state.definition();
+    let open = |budget| !loaded.state.has_used_up(budget);
+    let wall = definition.wall.filter(|_| open(Budget::Wall)).and_then(|limit| {
+        let runs = loaded.tally.running_since.is_some();
+        let left = limit.as_secs_f64() - loaded.tally.wall(now).as_secs_f64();
+        used_up_at(left, if runs { 1.0 } else { 0.0 }, now)
+    });
+    let gpus = definition.gpu_hours.filter(|_| open(Budget::GpuHours)).and_then(|limit| {
+        used_up_at((limit - loaded.gpu_hours(now)) * 3600.0, f64::from(loaded.burning()), now)
+    });
+    [wall, gpus].into_iter().flatten().min()
 }
 
-fn wall_ends(loaded: &Loaded) -> Option<Instant> {
-    let limit = loaded.state.definition().wall?;
-    loaded.tally.running_since?.checked_add(limit.saturating_sub(loaded.tally.wall))
-}
-
-fn gpu_hours_end(loaded: &Loaded) -> Option<Instant> {
-    let limit = loaded.state.definition().gpu_hours?;
-    let burning = f64::from(loaded.burning());
-    let newest = loaded.runs.values().filter_map(|run| run.started).max().filter(|_| burning > 0.0)?;
-    let left = (limit - loaded.gpu_hours(newest)).max(0.0) * 3600.0 / burning;
-    newest.checked_add(Duration::try_from_secs_f64(left).ok()?)
+/// When `left` seconds are gone, at `rate` of them a second.
+fn used_up_at(left: f64, rate: f64, now: Instant) -> Option<Instant> {
+    if left <= 0.0 {
+        return Some(now);
+    }
+    // Never, at rate 0.
+    let left = Duration::try_from_secs_f64(left / rate).ok()?;
+    now.checked_add(left + HAIR)
 }
 
 impl Core {

@@ -25,15 +25,18 @@ use crate::controller::directory::Directory;
 use crate::controller::draw::Draw;
 use crate::controller::feed::{Feed, Fresh, What};
 use crate::controller::fleet::Fleet;
-use crate::controller::handle::{Answer, LinkId, Message, Opened};
+use crate::controller::handle::{Answer, Message, Opened};
 use crate::controller::links::Links;
 use crate::controller::loaded::Loaded;
-use crate::controller::pending::{Asked, Follower, Job, Output, Pending};
+use crate::controller::logs::Follower;
+use crate::controller::pending::{Asked, Job, Output, Pending};
 use crate::controller::recovery::{self, panic_text};
 use crate::controller::row::{self, Beside};
-use crate::controller::{Refused, RefusedKind, budgets, placement};
+use crate::controller::{Refused, RefusedKind, budgets, placement, rebuild};
+use crate::failpoint;
 use crate::pb;
-use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter, SweepRow, TrialRow};
+use crate::spec::Code;
+use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter};
 use crate::sweep::{
     Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Pos, QueueWhy, Report, SweepId,
     Timestamp, Trial, decide, due,
@@ -49,6 +52,9 @@ const SLOW: Duration = Duration::from_secs(1);
 pub(super) const PATIENCE_OF_A_FULL_DISK: Duration = Duration::from_secs(5);
 /// Between two looks at a disk that is full.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Entries that may wait for company.
+const FEW: usize = 8;
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -73,7 +79,7 @@ pub(super) struct Core {
     /// Requests that wait until a sweep that is over has been folded.
     pub(super) folding: BTreeMap<SweepId, Vec<Asked>>,
     /// Who reads which run's output over which stream.
-    pub(super) followers: BTreeMap<u64, (LinkId, Follower)>,
+    pub(super) followers: BTreeMap<u64, Follower>,
     pub(super) follow_requests: u64,
     /// Sweeps that `due` has to look at.
     pub(super) dirty: BTreeSet<SweepId>,
@@ -134,6 +140,10 @@ impl Core {
     ) -> Result<Core, Fatal> {
         let last_at = store.last_at()?.max(now.at); // a wall clock that was set back goes on from there
         store.begin(last_at, SELF, env!("CARGO_PKG_VERSION")).map_err(fatal)?;
+        if store.needs_rebuild() {
+            tracing::warn!("the listings are damaged: they are made anew from the logs");
+            rebuild::rebuild(&mut store, now.mono)?;
+        }
         let feed = Feed::new(store.last_pos());
         let mut core = Core {
             readers: store.readers(),
@@ -218,6 +228,7 @@ impl Core {
             Message::Export { request, reply } => self.export(request, reply),
             Message::Watch { request, reply } => self.watch(request, reply),
             Message::Logs { request, reply } => self.logs(request, reply),
+            Message::Unfollow { number } => self.unfollow(number),
             Message::LinkOpened { link } => self.opened(link),
             Message::LinkSaid { link, message } => self.said(link, message, now),
             Message::LinkClosed { link } => self.closed(link, now),
@@ -255,14 +266,11 @@ impl Core {
     }
 
     /// When `tick` has something to do that it had not the last time.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
+    pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let last = self.last_tick;
-        let per_sweep = self
-            .sweeps
-            .values()
-            .flat_map(|loaded| {
-                [placement::next_silent(loaded, &self.links, last), budgets::next(loaded, last)]
-            })
+        let sweeps = self.sweeps.values();
+        let per_sweep = sweeps
+            .flat_map(|l| [placement::next_silent(l, &self.links, last), budgets::next(l, now)])
             .flatten()
             .min();
         let look = self.is_pressed.then_some(last + LOOK);
@@ -694,6 +702,17 @@ impl Core {
         Who { actor: SELF, name: SELF_NAME.into() }
     }
 
+    /// Whether the batch holds only what nobody waits for: starts, names and a few reports.
+    pub(super) fn may_wait(&self) -> bool {
+        let is_soft = |fresh: &Fresh| match &fresh.what {
+            What::Event(event) => matches!(event.body, Body::RunStarted { .. } | Body::MetricNamed { .. }),
+            What::Report(_) => true,
+        };
+        let fresh = &self.pending.fresh;
+        let is_small = (1..FEW).contains(&fresh.len());
+        is_small && self.pending.outputs.is_empty() && fresh.iter().all(is_soft)
+    }
+
     // ---- commit
 
     /// Stores the batch and gives what may leave now.
@@ -705,9 +724,11 @@ impl Core {
             if is_essential || self.is_pressed {
                 batch.mark_essential(); // nothing else came in
             }
+            failpoint::reach("before_commit");
             match self.store.append(&batch) {
                 Ok(done) => {
                     self.is_pressed |= self.store.is_pressed();
+                    failpoint::reach("after_commit");
                     self.slow_commit = (done.took > SLOW).then_some(done.took);
                     self.feed.publish(fresh, done.last);
                 }
@@ -728,26 +749,13 @@ impl Core {
     fn write_rows(&mut self, now: Now) {
         for (id, trial) in &self.pending.rows {
             let Some(row) = self.sweeps.get(id).and_then(|loaded| loaded.rows.get(trial)) else { continue };
-            self.pending.batch.trial_row(TrialRow {
-                sweep: *id,
-                trial: trial.0,
-                state: trial_state(row),
-                value: row.objectives.first().and_then(|objective| objective.value),
-                body: row.encode_to_vec(),
-            });
+            self.pending.batch.trial_row(row::stored(*id, row));
         }
         for id in &self.pending.sweeps {
             let Some(loaded) = self.sweeps.get(id) else { continue };
             let message = loaded.message(now.mono, false);
-            self.pending.batch.sweep_row(SweepRow {
-                id: *id,
-                name: message.name.clone(),
-                project: message.project.clone(),
-                state: sweep_state(&message),
-                hidden: message.hidden,
-                created: loaded.state.summary().created,
-                body: message.encode_to_vec(),
-            });
+            let created = loaded.state.summary().created;
+            self.pending.batch.sweep_row(row::stored_sweep(*id, created, &message));
         }
     }
 
@@ -868,15 +876,7 @@ fn counts_infeasible(row: &pb::Trial) -> bool {
     over.contains(&row.state) && !row.feasible
 }
 
-fn trial_state(row: &pb::Trial) -> String {
-    pb::trial::State::try_from(row.state).unwrap_or_default().as_str_name().to_lowercase()
-}
-
-fn sweep_state(message: &pb::Sweep) -> String {
-    pb::sweep::State::try_from(message.state).unwrap_or_default().as_str_name().to_lowercase()
-}
-
-fn fatal(error: AppendError) -> Fatal {
+pub(super) fn fatal(error: AppendError) -> Fatal {
     match error {
         AppendError::Fenced => Fatal::Fenced(error),
         AppendError::Full { .. } | AppendError::Broken(_) => Fatal::Broken(error.to_string()),
@@ -884,10 +884,10 @@ fn fatal(error: AppendError) -> Fatal {
 }
 
 pub(super) fn disk_full(full: &AppendError) -> Refused {
-    Refused::new(RefusedKind::ResourceExhausted, "SW4001", full.to_string())
+    Refused::new(RefusedKind::ResourceExhausted, Code::DiskFull, full.to_string())
         .with_help("make room on the disk; runs go on, and what they report is kept beside them")
 }
 
 pub(super) fn internal(message: &str) -> Refused {
-    Refused::new(RefusedKind::Internal, "SW5900", message)
+    Refused::new(RefusedKind::Internal, Code::Internal, message)
 }

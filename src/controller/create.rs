@@ -6,7 +6,7 @@ use crate::controller::draw;
 use crate::controller::loaded::Loaded;
 use crate::controller::{Problem, Refused, RefusedKind};
 use crate::pb;
-use crate::spec::{self, Definition, Diagnostic, Severity};
+use crate::spec::{self, Code, Definition, Diagnostic, Severity};
 use crate::store::{Entry, Log, Reports, StoreBody};
 use crate::sweep::{Body, Creation, Origin, Pos, State, SweepId, create as created};
 
@@ -99,7 +99,7 @@ fn read(request: &pb::CreateSweepRequest) -> Result<(Definition, Vec<String>), R
     let problems: Vec<Problem> = parsed.diagnostics.iter().map(problem).collect();
     let Some(definition) = parsed.definition else { return Err(wrong_file(&request.path, problems)) };
     if let Some(not_yet) = spec::unsupported(&definition).into_iter().next() {
-        let refused = Refused::new(RefusedKind::InvalidArgument, "SW1223", not_yet.message);
+        let refused = Refused::new(RefusedKind::InvalidArgument, Code::NotYet, not_yet.message);
         return Err(refused.at(not_yet.field));
     }
     let notes = parsed
@@ -122,14 +122,18 @@ fn wrong_file(path: &str, problems: Vec<Problem>) -> Refused {
         ),
         None => format!("{path} is not a sweep file"),
     };
-    let refused = Refused::new(RefusedKind::InvalidArgument, "SW1001", message);
+    let refused = Refused::new(
+        RefusedKind::InvalidArgument,
+        first.as_ref().map_or(Code::NoSweep, |first| first.code),
+        message,
+    );
     Refused { problems, field: first.map(|first| first.field), ..refused }
 }
 
 fn problem(found: &Diagnostic) -> Problem {
     let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
     Problem {
-        code: found.code.to_string(),
+        code: found.code,
         is_warning: found.severity != Severity::Error,
         field: found.field.clone(),
         line: found.place.as_ref().map_or(0, |place| number(place.line)),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::controller::{Refused, RefusedKind};
+use crate::spec::Code;
 use crate::sweep::{SweepId, Timestamp};
 
 #[derive(Debug, Default)]
@@ -52,12 +53,14 @@ impl Directory {
         let shown: Vec<String> =
             several.iter().take(10).map(|id| format!("{id} ({})", self.0[id].name)).collect();
         let message = format!("'{text}' means {} sweeps: {}", several.len(), shown.join(", "));
-        Refused::new(RefusedKind::InvalidArgument, "SW5004", message).at("sweep").with_help("give the id")
+        Refused::new(RefusedKind::InvalidArgument, Code::Ambiguous, message)
+            .at("sweep")
+            .with_help("give the id")
     }
 }
 
 fn nothing(text: &str) -> Refused {
-    Refused::new(RefusedKind::NotFound, "SW5003", format!("there is no sweep '{text}'"))
+    Refused::new(RefusedKind::NotFound, Code::NotFound, format!("there is no sweep '{text}'"))
         .at("sweep")
         .with_help("swath sweep list shows what there is")
 }

@@ -41,6 +41,8 @@ pub(super) enum Message {
     Watch { request: pb::WatchRequest, reply: Opened<pb::WatchResponse> },
     /// Somebody wants a run's output.
     Logs { request: pb::LogsRequest, reply: Opened<pb::LogsChunk> },
+    /// Nobody reads that output any more.
+    Unfollow { number: u64 },
     /// An agent's stream is open; what it is to hear goes to `down`.
     LinkOpened { link: LinkId },
     /// It said something.
@@ -69,12 +71,14 @@ macro_rules! calls {
     ($($(#[$doc:meta])* $method:ident($variant:ident: $request:ident) -> $response:ident;)*) => {
         /// A request to the core.
         #[derive(Clone, Debug, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "each is moved once, and then taken apart")]
         pub(super) enum Call {
             $($variant(pb::$request),)*
         }
 
         /// Its answer.
         #[derive(Clone, Debug, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "each is moved once, and then taken apart")]
         pub(super) enum Answer {
             $($variant(pb::$response),)*
         }
@@ -84,7 +88,7 @@ macro_rules! calls {
             pub async fn $method(&self, request: pb::$request) -> Result<pb::$response, Refused> {
                 match self.ask(Call::$variant(request)).await? {
                     Answer::$variant(response) => Ok(response),
-                    other => Err(Refused::new(RefusedKind::Internal, "SW5900", format!("an answer to something else: {other:?}"))),
+                    other => Err(Refused::new(RefusedKind::Internal, crate::spec::Code::Internal, format!("an answer to something else: {other:?}"))),
                 }
             })*
         }

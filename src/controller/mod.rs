@@ -16,10 +16,12 @@ mod fleet;
 mod handle;
 mod links;
 mod loaded;
+mod logs;
 mod mailbox;
 mod pending;
 mod placement;
 mod readers;
+mod rebuild;
 mod recovery;
 mod refused;
 mod row;
@@ -28,6 +30,7 @@ mod sim;
 mod start;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod words;
 
 pub use handle::{Handle, Stream};

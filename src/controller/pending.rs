@@ -9,12 +9,14 @@ use tokio::sync::{mpsc, oneshot};
 use crate::controller::Refused;
 use crate::controller::feed::Fresh;
 use crate::controller::handle::{Answer, Call, LinkId, Opened};
+use crate::controller::logs::{Piece, Stored};
 use crate::pb::{self, RunId};
 use crate::store::Batch;
 use crate::sweep::{SweepId, Trial};
 
 /// What is done after a commit.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "answers are the most of them")]
 pub(super) enum Output {
     /// An answer to a request.
     Answer(oneshot::Sender<Result<Answer, Refused>>, Result<Answer, Refused>),
@@ -32,6 +34,8 @@ pub(super) enum Job {
     ListSweeps {
         request: pb::ListSweepsRequest,
         caller: Arc<str>,
+        /// Agents that are there now: no row knows.
+        alive: BTreeSet<String>,
         reply: oneshot::Sender<Result<Answer, Refused>>,
     },
     ListTrials {
@@ -66,9 +70,13 @@ pub(super) enum Job {
     },
     /// The stored tail of a run's output.
     Tail {
-        sweep: SweepId,
-        trial: Trial,
-        note: &'static str,
+        wanted: Stored,
+        reply: Opened<pb::LogsChunk>,
+    },
+    /// Output that comes from an agent.
+    Relay {
+        number: u64,
+        outlet: mpsc::Receiver<Piece>,
         reply: Opened<pb::LogsChunk>,
     },
     /// A sweep that is over, for a command on it.
@@ -85,8 +93,8 @@ pub(super) struct Asked {
     pub(super) reply: oneshot::Sender<Result<Answer, Refused>>,
 }
 
-/// The stream of a run's output.
-pub(super) type Follower = mpsc::Sender<Result<pb::LogsChunk, Refused>>;
+/// The hash of a request that was carried out, and its answer.
+pub(super) type CarriedOut = ([u8; 32], Result<Answer, Refused>);
 
 #[derive(Default)]
 pub(super) struct Pending {
@@ -96,7 +104,7 @@ pub(super) struct Pending {
     /// Events of log 0 in the batch.
     pub(super) own: u64,
     /// Requests that were carried out in this batch, by caller and id.
-    pub(super) requests: BTreeMap<(Arc<str>, String), ([u8; 32], Result<Answer, Refused>)>,
+    pub(super) requests: BTreeMap<(Arc<str>, String), CarriedOut>,
     /// Trials whose rows changed.
     pub(super) rows: BTreeSet<(SweepId, Trial)>,
     /// Sweeps whose rows changed.

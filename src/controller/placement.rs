@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::controller::fleet::Fleet;
-use crate::controller::links::{Agent, Links};
+use crate::controller::links::{Agent, Link, Links};
 use crate::controller::loaded::Loaded;
 use crate::spec::{Definition, Gpus};
 use crate::sweep::{Device, GpuGrant, Offer, Placement, RunView, Trial};
@@ -83,13 +83,24 @@ fn whole(agent: &Agent, fleet: &Fleet, wanted: usize) -> Option<Vec<Device>> {
 
 /// Trials whose run has been silent for longer than the sweep waits.
 pub(super) fn silent(loaded: &Loaded, links: &Links, now: Instant) -> BTreeSet<Trial> {
+    if all_are_there(links) {
+        return BTreeSet::new();
+    }
     let runs = loaded.state.live_runs();
     let is_silent = |run: &RunView| silent_from(loaded, run, links).is_some_and(|from| from <= now);
     runs.filter(is_silent).map(|run| run.run.trial).collect()
 }
 
+/// Nobody is waited for: the common case, and cheap to see.
+fn all_are_there(links: &Links) -> bool {
+    links.agents().all(|(_, agent)| !matches!(agent.link, Link::Over { .. }))
+}
+
 /// When the next run of the sweep becomes silent, of those that become so after `last`.
 pub(super) fn next_silent(loaded: &Loaded, links: &Links, last: Instant) -> Option<Instant> {
+    if all_are_there(links) {
+        return None;
+    }
     let times = loaded.state.live_runs().filter_map(|run| silent_from(loaded, &run, links));
     times.filter(|time| *time > last).min()
 }

@@ -1,5 +1,6 @@
 //! Why a request was not carried out, in words that the caller can act on. What was asked changed nothing.
 
+use crate::spec::Code;
 use crate::sweep::Refusal;
 
 /// Why a request was not carried out.
@@ -8,8 +9,8 @@ use crate::sweep::Refusal;
 pub struct Refused {
     /// What sort of refusal: decides the status code.
     pub kind: RefusedKind,
-    /// `SW5003`.
-    pub code: &'static str,
+    /// Its stable code.
+    pub code: Code,
     /// What is wrong, and with what.
     pub message: String,
     /// How to mend it.
@@ -44,8 +45,8 @@ pub enum RefusedKind {
 /// One thing that is wrong with a sweep file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// `SW1003`.
-    pub code: String,
+    /// Its stable code.
+    pub code: Code,
     /// Whether it is only worth a look.
     pub is_warning: bool,
     /// Path of the key: `parameters.lr.max`.
@@ -61,7 +62,7 @@ pub struct Problem {
 }
 
 impl Refused {
-    pub(super) fn new(kind: RefusedKind, code: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(kind: RefusedKind, code: Code, message: impl Into<String>) -> Self {
         Refused { kind, code, message: message.into(), help: None, field: None, problems: Vec::new() }
     }
 
@@ -75,17 +76,17 @@ impl Refused {
 
     /// Nothing like that is there.
     pub(super) fn not_found(message: impl Into<String>) -> Self {
-        Refused::new(RefusedKind::NotFound, "SW5005", message)
+        Refused::new(RefusedKind::NotFound, Code::NotFound, message)
     }
 
     /// A field of the request is wrong.
     pub(super) fn invalid(field: &str, message: impl Into<String>) -> Self {
-        Refused::new(RefusedKind::InvalidArgument, "SW5009", message).at(field)
+        Refused::new(RefusedKind::InvalidArgument, Code::BadField, message).at(field)
     }
 
     /// The controller has ended, or is about to.
     pub(super) fn gone() -> Self {
-        Refused::new(RefusedKind::Unavailable, "SW5002", "the controller is shutting down")
+        Refused::new(RefusedKind::Unavailable, Code::ShuttingDown, "the controller is shutting down")
             .with_help("try again: whoever holds the store next answers")
     }
 }
@@ -95,17 +96,21 @@ impl From<Refusal> for Refused {
         let message = refusal.to_string();
         let (kind, code) = match &refusal {
             Refusal::Superseded { .. } | Refusal::RunOver { .. } | Refusal::SecondStart { .. } => {
-                (RefusedKind::FailedPrecondition, "SW5011")
+                (RefusedKind::FailedPrecondition, Code::Superseded)
             }
-            Refusal::NoSuchRun { .. } | Refusal::NoSuchTrial { .. } => (RefusedKind::NotFound, "SW5005"),
+            Refusal::NoSuchRun { .. } | Refusal::NoSuchTrial { .. } => {
+                (RefusedKind::NotFound, Code::NotFound)
+            }
             Refusal::TrialState { .. }
             | Refusal::SweepState { .. }
             | Refusal::Hidden
-            | Refusal::BudgetUsed { .. } => (RefusedKind::FailedPrecondition, "SW5006"),
-            Refusal::Changed { .. } => (RefusedKind::Aborted, "SW5007"),
-            Refusal::Method { .. } | Refusal::Grid(_) => (RefusedKind::FailedPrecondition, "SW5012"),
-            Refusal::OutsideSpace(_) | Refusal::OutOfRange { .. } => (RefusedKind::InvalidArgument, "SW5009"),
-            Refusal::Limit { .. } => (RefusedKind::ResourceExhausted, "SW5010"),
+            | Refusal::BudgetUsed { .. } => (RefusedKind::FailedPrecondition, Code::RefusedNow),
+            Refusal::Changed { .. } => (RefusedKind::Aborted, Code::ChangedMeanwhile),
+            Refusal::Method { .. } | Refusal::Grid(_) => (RefusedKind::FailedPrecondition, Code::NoProposal),
+            Refusal::OutsideSpace(_) | Refusal::OutOfRange { .. } => {
+                (RefusedKind::InvalidArgument, Code::BadField)
+            }
+            Refusal::Limit { .. } => (RefusedKind::ResourceExhausted, Code::OverLimit),
         };
         let refused = Refused::new(kind, code, message);
         match refusal {

@@ -36,10 +36,18 @@ fn of_end(why: EndWhy) -> &'static str {
     }
 }
 
+/// A number with 4 significant digits.
+fn short(x: f64) -> String {
+    format!("{x:.3e}").parse::<f64>().map_or_else(|_| x.to_string(), |rounded| rounded.to_string())
+}
+
 /// Why a run was told to stop.
 pub(super) fn of_stop(why: StopWhy, evidence: Option<&Evidence>) -> String {
     match (why, evidence) {
-        (StopWhy::Rule, Some(e)) => format!("{}: {} against {} at {}", e.rule, e.value, e.threshold, e.band),
+        (StopWhy::Rule, Some(e)) => {
+            let side = if e.value > e.threshold { "above" } else { "below" };
+            format!("{}: {} {side} {} at value {}", e.rule, short(e.value), short(e.threshold), e.band)
+        }
         (StopWhy::Rule, None) => "its stopping rule".to_owned(),
         (StopWhy::Diverged, _) => "ten values in a row were not finite".to_owned(),
         (StopWhy::Person, _) => "stopped by a person".to_owned(),

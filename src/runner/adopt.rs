@@ -21,7 +21,8 @@ use super::reader::{SpoolError, SpoolReader};
 use super::record::{Record, Started};
 use super::spec::{RunKey, Spec};
 use super::spool::SpoolWriter;
-use super::{failpoint, frame, processes};
+use super::{frame, processes};
+use crate::failpoint;
 
 /// The flag by which the runner knows that its stdin is a locked spool.
 pub(crate) const SPOOL_STDIN: &str = "--spool-stdin";

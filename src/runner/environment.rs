@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
 use super::channels::{self, WandbRun};
-use super::failpoint;
 use super::folder::Folder;
 use super::spec::Spec;
+use crate::failpoint;
 
 /// Names and values, in order of name.
 pub(crate) type Environment = BTreeMap<OsString, OsString>;

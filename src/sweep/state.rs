@@ -203,15 +203,27 @@ impl State {
         (ranks && feasible(&self.definition.constraints, &marks.constraints)).then_some(marks.value?.value)
     }
 
-    /// The limit of a budget, and what was used when it was found reached, if it is still reached.
+    /// A budget that is used up: what was used when it was found so, and its limit.
     pub(super) fn budget_used(&self) -> Option<(Budget, f64, f64)> {
-        let wall = self.definition.wall.map(|limit| limit.as_secs_f64());
-        let used = |budget, spent: Option<f64>, limit: Option<f64>| {
+        [Budget::Wall, Budget::GpuHours].into_iter().find_map(|budget| {
+            let (spent, limit) = self.budget(budget);
             let (spent, limit) = (spent?, limit?);
             (spent >= limit).then_some((budget, spent, limit))
-        };
-        used(Budget::Wall, self.spent.wall, wall)
-            .or_else(|| used(Budget::GpuHours, self.spent.gpu_hours, self.definition.gpu_hours))
+        })
+    }
+
+    /// Whether it is on record that a budget is used up.
+    pub fn has_used_up(&self, budget: Budget) -> bool {
+        let (spent, limit) = self.budget(budget);
+        spent.zip(limit).is_some_and(|(spent, limit)| spent >= limit)
+    }
+
+    /// What was used when a budget's limit was reached, and the limit as it is now.
+    fn budget(&self, budget: Budget) -> (Option<f64>, Option<f64>) {
+        match budget {
+            Budget::Wall => (self.spent.wall, self.definition.wall.map(|limit| limit.as_secs_f64())),
+            Budget::GpuHours => (self.spent.gpu_hours, self.definition.gpu_hours),
+        }
     }
 
     /// What would stay of a trial if it were final now.

@@ -1,19 +1,17 @@
 //! GPUs as NVML shows them, played by a library of a few lines that `cc` builds.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use swath::agent::gpus::{Choice, Gpu, usable};
 
-/// Builds the library; `None` (with a message) where there is no C compiler.
-pub(crate) fn library() -> Option<PathBuf> {
+use crate::support::Home;
+
+/// Builds the library in `folder`; `None` (with a message) where there is no C compiler.
+pub(crate) fn library(folder: &Path) -> Option<PathBuf> {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake_nvml/nvml.c");
-    let built = std::env::temp_dir().join(format!(
-        "libswath-fake-nvml-{}-{:x}.so",
-        std::process::id(),
-        rand::random::<u32>()
-    ));
+    let built = folder.join("libfake-nvml.so");
     let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&built).arg(source).status();
     match compiled {
         Ok(status) if status.success() => Some(built),
@@ -30,7 +28,8 @@ fn indexes(gpus: &[Gpu]) -> Vec<u32> {
 
 #[test]
 fn eight_gpus_are_found_and_narrowed() {
-    let Some(library) = library() else { return };
+    let home = Home::new();
+    let Some(library) = library(&home.dir) else { return };
     let find = |choice: Choice, visible| usable(&choice, visible, Some(library.as_os_str()));
     let all = find(Choice::All, None).unwrap();
     assert_eq!(indexes(&all), [0, 1, 2, 3, 4, 5, 6, 7]);
@@ -42,7 +41,6 @@ fn eight_gpus_are_found_and_narrowed() {
     assert_eq!(indexes(&find(Choice::None, None).unwrap()), [] as [u32; 0]);
     let error = find(Choice::Indexes(vec![0]), Some("1,2")).unwrap_err();
     assert_eq!(error.to_string(), "--gpus names GPU 0, and the usable ones are 1, 2");
-    std::fs::remove_file(library).unwrap();
 }
 
 #[test]

@@ -39,11 +39,7 @@ fn f18_a_run_without_its_objective_failed() {
     let home = Home::new();
     home.write("sweep.yaml", &sweep("train.py", 2, "").replace("seed: 7", "seed: 7\ncommand: [\"true\"]"));
     let done = home.swath(&["run", "sweep.yaml"]).expect(10);
-    assert!(
-        done.err.contains("no report of loss") || done.err.contains("no value for metric"),
-        "{}",
-        done.err
-    );
+    assert!(done.err.contains("'loss' was never reported"), "{}", done.err);
 }
 
 #[test]
@@ -169,7 +165,7 @@ fn f58_a_stop_without_a_holder_adopts_the_runs_and_ends_them() {
     wait_for("no process left", || home.processes().is_empty().then_some(()));
     let sweep = home.swath(&["sweep", "show", "@last", "-o", "json"]).expect(0).json();
     assert_eq!(sweep["state"], "STOPPED");
-    assert_eq!(sweep["counts"]["stopped"], 3, "{sweep}");
+    assert_eq!(sweep["counts"]["stopped"], 2, "the third was never proposed: {sweep}");
     let trial = home.swath(&["trial", "show", "@last/1", "-o", "json"]).expect(0).json();
     assert_eq!(trial["objectives"][0]["value"], 0.9, "its report was taken in: {trial}");
 }
@@ -314,7 +310,7 @@ for step in range(400):
     );
     home.write(
         "sweep.yaml",
-        &sweep("train.py", 8, "parallel: 2\nearly_terminate: {type: hyperband, min_iter: 2, eta: 2}\n"),
+        &sweep("train.py", 8, "parallel: 2\nearly_terminate: {type: hyperband, min_iter: 2}\n"),
     );
     let done = home.swath(&["run", "sweep.yaml"]).expect(0);
     assert!(done.out.contains("stopped early"), "{}\n{}", done.out, done.err);

@@ -11,7 +11,7 @@ use crate::pb;
 ///
 /// It waits until a `swath run --resume ID` works for it.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The sweep file
     file: PathBuf,
     /// Begin paused

@@ -7,7 +7,7 @@ use crate::pb;
 
 /// Delete a sweep from the lists; live runs are stopped first
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Id, prefix of it, name, or @last
     sweep: String,
     /// Bring a deleted one back

@@ -14,11 +14,11 @@ use crate::cli::session::Session;
 use crate::cli::{json, output, words};
 use crate::pb;
 use crate::space::{Assignment, float_name};
-use crate::spec::command;
+use crate::spec::{Code, command};
 
 /// Write a sweep's trials, reports, events, definition or best trial to stdout
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Id, prefix of it, name, or @last
     sweep: String,
     /// What to write
@@ -101,7 +101,7 @@ fn write_rows(form: Form, row: &Json, out: &mut dyn Write) -> Result<(), Failure
 
 fn definition(text: &str, form: Form, out: &mut dyn Write) -> Result<(), Failure> {
     let value: Json =
-        serde_json::from_str(text).map_err(|error| Failure::new(Exit::Failed, "SW5002", error))?;
+        serde_json::from_str(text).map_err(|error| Failure::new(Exit::Failed, Code::BadMessage, error))?;
     match form {
         Form::Json | Form::Jsonl => output::document(output::Format::Json, &value, out),
         Form::Yaml => output::document(output::Format::Yaml, &value, out),
@@ -246,7 +246,7 @@ async fn best(sweep: String, form: Form, session: &mut Session<'_>) -> Result<()
     let trial = session.client.trials().get(request).await?.into_inner();
     let params = trial.params.clone().unwrap_or_default();
     let assignment = Assignment::try_from(&params)
-        .map_err(|error| Failure::new(Exit::Failed, "SW5002", error.to_string()))?;
+        .map_err(|error| Failure::new(Exit::Failed, Code::BadMessage, error.to_string()))?;
     match form {
         Form::Args => {
             let arguments: Vec<String> = assignment

@@ -11,7 +11,7 @@ use crate::pb;
 
 /// List sweeps: unfinished first, then the newest
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// running, paused, finished or stopped
     #[arg(long)]
     state: Option<State>,

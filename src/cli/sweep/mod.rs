@@ -10,14 +10,14 @@ mod set;
 mod show;
 mod stop;
 
-pub use show::write_summary;
+pub(super) use show::write_summary;
 
 use crate::cli::failure::Failure;
 use crate::cli::session::Session;
 
 /// Create, look at, change and end sweeps
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     Create(create::Args),
     List(list::Args),
     Show(show::Args),
@@ -31,7 +31,7 @@ pub enum Command {
 
 impl Command {
     /// Whether it changes anything.
-    pub fn changes(&self) -> bool {
+    pub(super) fn changes(&self) -> bool {
         !matches!(self, Command::List(_) | Command::Show(_) | Command::Export(_))
     }
 }
@@ -41,7 +41,7 @@ impl Command {
 /// # Errors
 ///
 /// What the controller refused, or the connection lost.
-pub async fn run(command: Command, session: &mut Session<'_>) -> Result<(), Failure> {
+pub(super) async fn run(command: Command, session: &mut Session<'_>) -> Result<(), Failure> {
     match command {
         Command::Create(args) => create::run(args, session).await,
         Command::List(args) => list::run(args, session).await,

@@ -7,7 +7,7 @@ use crate::pb;
 
 /// Pause a sweep: no new trials; running ones end
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Id, prefix of it, name, or @last [default: the only unfinished one]
     sweep: Option<String>,
     /// Stop running runs too: they go back to the queue and cost no retry

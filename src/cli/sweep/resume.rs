@@ -9,7 +9,7 @@ use crate::pb;
 ///
 /// Its runs start where its `swath run` lives; where none does, `swath run --resume ID` gives it a place.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Id, prefix of it, name, or @last [default: the only unfinished one]
     sweep: Option<String>,
 }

@@ -10,7 +10,7 @@ use crate::pb;
 /// Keys: name, parallel, run_cap, budget.trials, budget.gpu_hours, budget.wall, retries, timeout, priority, tags, notes.
 /// An empty value takes a limit away.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Id, prefix of it, name, or @last
     sweep: String,
     /// KEY=VALUE

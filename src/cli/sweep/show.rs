@@ -11,7 +11,7 @@ use crate::pb;
 
 /// Show a sweep: did it work, what is best, what did it cost
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Id, prefix of it, name, or @last [default: the only unfinished one]
     sweep: Option<String>,
 }
@@ -32,7 +32,7 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
 /// # Errors
 ///
 /// When `out` cannot be written to.
-pub fn write_summary(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_summary(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
     let utf8 = is_utf8();
     let now = words::now_us();
     let state = if sweep.hidden { "deleted" } else { words::sweep_state(sweep) };

@@ -7,7 +7,7 @@ use crate::pb;
 
 /// Stop a sweep for good: running runs are ended, it never runs again
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Id, prefix of it, name, or @last
     sweep: String,
 }

@@ -7,7 +7,7 @@ use crate::pb;
 
 /// Note something on a trial or a sweep
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// SWEEP/17, or a sweep
     object: String,
     /// The note

@@ -8,7 +8,7 @@ use crate::pb;
 
 /// Queue assignments of your own: they run next
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Id, prefix of it, name, or @last
     sweep: String,
     /// The assignment as JSON, nested as in the file: '{"lr": 0.001}'

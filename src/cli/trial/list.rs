@@ -11,7 +11,7 @@ use crate::pb;
 
 /// List the trials of a sweep
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Id, prefix of it, name, or @last [default: the only unfinished one]
     sweep: Option<String>,
     /// Only those in this state

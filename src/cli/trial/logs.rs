@@ -7,10 +7,11 @@ use crate::cli::session::Session;
 use crate::cli::talk;
 use crate::cli::terminal::Stream;
 use crate::pb;
+use crate::spec::Code;
 
 /// Print what a trial's run wrote
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// SWEEP/17, SWEEP/17.2, SWEEP/@best, or 17 with --sweep
     trial: TrialRef,
     /// The sweep, where TRIAL does not say
@@ -35,7 +36,7 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
     let trial = session.client.trials().get(wanted).await?.into_inner();
     if trial.runs.is_empty() {
         let what = format!("trial {}/{} has not run yet", trial.sweep, trial.trial);
-        return Err(Failure::new(Exit::Refused, "SW5003", what));
+        return Err(Failure::new(Exit::Refused, Code::RefusedNow, what));
     }
     let request = pb::LogsRequest {
         sweep: trial.sweep,

@@ -13,7 +13,7 @@ use crate::cli::session::Session;
 
 /// Look at trials, stop, retry, enqueue and annotate them
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     List(list::Args),
     Show(show::Args),
     Logs(logs::Args),
@@ -25,7 +25,7 @@ pub enum Command {
 
 impl Command {
     /// Whether it changes anything.
-    pub fn changes(&self) -> bool {
+    pub(super) fn changes(&self) -> bool {
         !matches!(self, Command::List(_) | Command::Show(_) | Command::Logs(_))
     }
 }
@@ -35,7 +35,7 @@ impl Command {
 /// # Errors
 ///
 /// What the controller refused, or the connection lost.
-pub async fn run(command: Command, session: &mut Session<'_>) -> Result<(), Failure> {
+pub(super) async fn run(command: Command, session: &mut Session<'_>) -> Result<(), Failure> {
     match command {
         Command::List(args) => list::run(args, session).await,
         Command::Show(args) => show::run(args, session).await,

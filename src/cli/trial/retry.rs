@@ -1,7 +1,6 @@
 //! `swath trial retry`: new attempts of the same assignments.
 
 use super::State;
-use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::format::count;
 use crate::cli::reference::TrialRef;
@@ -11,7 +10,7 @@ use crate::pb;
 
 /// Try trials again: new attempts of the same assignments
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// SWEEP/17 .., or 17 .. with --sweep, or a sweep with --state
     #[arg(required = true, value_name = "TRIAL")]
     trials: Vec<String>,
@@ -59,12 +58,8 @@ fn named(args: &Args) -> Result<pb::RetryTrialsRequest, Failure> {
             return Err(Failure::usage("the trials belong to different sweeps").help("one sweep a command"));
         }
         if trial.number() == 0 {
-            return Err(Failure::new(
-                Exit::Usage,
-                "SW2001",
-                "the best trial has a result: there is nothing to retry",
-            )
-            .help("to run its assignment once more: swath trial enqueue SWEEP --from TRIAL"));
+            return Err(Failure::usage("the best trial has a result: there is nothing to retry")
+                .help("to run its assignment once more: swath trial enqueue SWEEP --from TRIAL"));
         }
         trials.push(trial.number());
         sweep = Some(its);

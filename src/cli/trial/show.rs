@@ -9,10 +9,11 @@ use crate::cli::session::Session;
 use crate::cli::terminal::is_utf8;
 use crate::cli::words;
 use crate::pb;
+use crate::spec::Code;
 
 /// Show a trial: parameters, result, curve, attempts, command
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// SWEEP/17, SWEEP/@best, or 17 with --sweep
     trial: TrialRef,
     /// The sweep, where TRIAL does not say
@@ -30,7 +31,7 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
         trial.runs.retain(|run| run.attempt == attempt);
         if trial.runs.is_empty() {
             let what = format!("trial {}/{} has no run {attempt}", trial.sweep, trial.trial);
-            return Err(Failure::new(crate::cli::exit::Exit::NotFound, "SW5004", what));
+            return Err(Failure::new(crate::cli::exit::Exit::NotFound, Code::NotFound, what));
         }
     }
     if session.settings.quiet {

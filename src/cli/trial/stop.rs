@@ -7,7 +7,7 @@ use crate::pb;
 
 /// Stop a trial: it counts as stopped by a person, its value is kept
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// SWEEP/17, or 17 with --sweep
     trial: TrialRef,
     /// The sweep, where TRIAL does not say

@@ -201,6 +201,12 @@ impl Machine {
         self.down.clear();
     }
 
+    /// The numbers of the reports in a run's spool.
+    pub(super) fn reports_of(&self, id: RunId) -> impl Iterator<Item = u64> {
+        let spool = self.runs.get(&id).map(|run| run.spool.as_slice()).unwrap_or_default();
+        spool.iter().filter(|frame| matches!(frame, Frame::Reports(_))).map(seq)
+    }
+
     fn hello(&self) -> Up {
         let device = |n: u32| pb::Device { uuid: format!("GPU-{n}"), index: n, name: "H".into() };
         Up::Hello(pb::Hello {

@@ -1,6 +1,6 @@
 //! The world: the controller and how it dies, its clock, and one step of everything at a time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,8 +77,8 @@ pub(super) struct World {
     pub(super) machines: Vec<Machine>,
     pub(super) issued: Vec<Issued>,
     pub(super) sweeps: Vec<SweepId>,
-    /// The highest number acknowledged of each run.
-    pub(super) acknowledged: BTreeMap<RunId, u64>,
+    /// The reports of each run that were acknowledged, by their numbers.
+    pub(super) acknowledged: BTreeMap<RunId, BTreeSet<u64>>,
     /// Live runs of each sweep after the last step.
     pub(super) lived: BTreeMap<SweepId, usize>,
     /// Ticks so far.
@@ -207,7 +207,7 @@ impl World {
 
     fn tick_if_due(&mut self) -> bool {
         let now = self.now();
-        let is_due = self.core().next_deadline().is_some_and(|at| at <= now.mono);
+        let is_due = self.core().next_deadline(self.now().mono).is_some_and(|at| at <= now.mono);
         if is_due {
             self.core_mut().tick(now);
             self.ticks += 1;
@@ -226,12 +226,12 @@ impl World {
             Output::Answer(reply, answer) => drop(reply.send(answer)),
             Output::Down(link, message) => {
                 let kind = message.kind.unwrap();
-                if let Down::Ack(pb::Ack { run, seq }) = &kind {
-                    let id = RunId::try_from(run.clone()).unwrap();
-                    let known = self.acknowledged.entry(id).or_default();
-                    *known = (*known).max(*seq);
-                }
                 let machine = self.machines.iter_mut().find(|machine| machine.link == Some(link));
+                if let (Some(machine), Down::Ack(ack)) = (&machine, &kind) {
+                    let id = RunId::try_from(ack.run.clone()).unwrap();
+                    let reports = machine.reports_of(id).filter(|seq| *seq <= ack.seq);
+                    self.acknowledged.entry(id).or_default().extend(reports);
+                }
                 if let Some(machine) = machine {
                     machine.down.push_back(kind);
                 }
@@ -265,7 +265,8 @@ impl World {
     pub(super) fn pass(&mut self, time: Duration) {
         let end = self.elapsed + time;
         while self.elapsed < end {
-            let deadline = self.core().next_deadline().map(|at| at.saturating_duration_since(self.base));
+            let deadline =
+                self.core().next_deadline(self.now().mono).map(|at| at.saturating_duration_since(self.base));
             let step = Duration::from_secs(10).min(end - self.elapsed);
             let next = deadline.filter(|at| *at > self.elapsed).unwrap_or(Duration::MAX);
             self.elapsed = (self.elapsed + step).min(next);

@@ -18,9 +18,9 @@ fn the_last_leaf_changes_fastest() {
     .unwrap();
     let grid = space.grid().unwrap();
     let shown = |i| serde_json::to_string(&space.assignment(&grid.point(i).unwrap())).unwrap();
-    assert_eq!(shown(0), r#"{"zeta":1,"model":{"width":64,"head":{"dropout":0.0}}}"#);
-    assert_eq!(shown(1), r#"{"zeta":2,"model":{"width":64,"head":{"dropout":0.0}}}"#);
-    assert_eq!(shown(2), r#"{"zeta":1,"model":{"width":128,"head":{"dropout":0.0}}}"#);
+    assert_eq!(shown(0), r#"{"zeta":1,"model":{"head":{"dropout":0.0},"width":64}}"#);
+    assert_eq!(shown(1), r#"{"zeta":2,"model":{"head":{"dropout":0.0},"width":64}}"#);
+    assert_eq!(shown(2), r#"{"zeta":1,"model":{"head":{"dropout":0.0},"width":128}}"#);
     assert_eq!(grid.point(8), None);
 }
 

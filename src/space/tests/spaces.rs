@@ -10,7 +10,7 @@ fn an_assignment_has_plain_parameters_before_groups() {
     leaves[5].path = vec!["a.b".to_owned()];
     let space = Space::new(leaves).unwrap();
     let json = serde_json::to_string(&space.assignment(&space.midpoint())).unwrap();
-    assert_eq!(json, r#"{"B":1,"a.b":1,"alpha":1,"zeta":1,"model":{"width":1,"head":{"dropout":1}}}"#);
+    assert_eq!(json, r#"{"B":1,"a.b":1,"alpha":1,"zeta":1,"model":{"head":{"dropout":1},"width":1}}"#);
     assert_eq!(space.leaves()[3].path, ["model", "head", "dropout"]);
 }
 

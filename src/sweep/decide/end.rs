@@ -70,8 +70,7 @@ pub(super) fn spent(state: &State, budget: Budget, amount: f64) -> Result<Vec<Bo
         Budget::GpuHours => state.definition.gpu_hours,
     };
     let over = matches!(state.phase, SweepPhase::Ended(_));
-    let known = state.budget_used().is_some_and(|(used, _, _)| used == budget);
-    let reached = !over && !known && limit.is_some_and(|limit| amount >= limit);
+    let reached = !over && !state.has_used_up(budget) && limit.is_some_and(|limit| amount >= limit);
     Ok(reached.then_some(Body::BudgetReached { budget, amount }).into_iter().collect())
 }
 

@@ -1,8 +1,5 @@
 //! How diagnostics look, and that the pages are those of the code.
 
-use std::fs;
-use std::path::Path;
-
 use swath::spec::{self, Code, Overrides};
 
 use super::parse;
@@ -79,6 +76,5 @@ fn terminal_escapes_are_never_shown_raw() {
 
 #[test]
 fn the_page_of_errors_is_made_from_the_codes() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md")).unwrap();
-    assert_eq!(page, spec::code::errors_page());
+    crate::support::same_as_file("docs/errors.md", &spec::code::errors_page());
 }

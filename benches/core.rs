@@ -1,0 +1,340 @@
+//! What `benches/measures` needs from inside: the controller behind its real service, and an agent that is only words.
+//!
+//! `core call DIR N`: unary call + fsync, N times, in us (P3's peer). `core reports DIR`: server CPU and disk a durable
+//! report (P7, P13). `core trials DIR`: memory a finished trial (P12). `core stamp FILE`: a trial that writes when it
+//! began and ended (P3). Answers are JSON. The agent is a process of its own, so that CPU and memory are the server's.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::json;
+use swath::api::client::Client;
+use swath::api::serve;
+use swath::controller::{self, Controller};
+use swath::pb;
+use swath::pb::agent_down::Kind as Down;
+use swath::pb::agent_up::Kind as Up;
+use swath::pb::run_up::Kind as Record;
+use swath::store::{DataDir, Lock, NetworkRule, Options, Store, SystemDisk};
+use tokio::net::UnixListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+type Failed = Box<dyn std::error::Error>;
+
+/// Reports of the whole flood, of one message, and at most on their way.
+const REPORTS: u64 = 400_000;
+const MESSAGE: u64 = 128;
+const WINDOW: u64 = 4_096;
+const RUNS: u32 = 8;
+/// Trials whose memory is compared: by the first number all that is bounded is full.
+const TRIALS: [u32; 2] = [10_000, 30_000];
+const STEPS: u64 = 20;
+
+fn main() -> Result<(), Failed> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["call", dir, n] => calls(Path::new(dir), n.parse()?),
+        ["reports", dir] => reports(Path::new(dir)),
+        ["trials", dir] => trials(Path::new(dir)),
+        ["stamp", file] => stamp(Path::new(file)),
+        ["agent", "reports", socket] => runtime()?.block_on(flood(socket.into())),
+        ["agent", "trials", socket] => runtime()?.block_on(finish_many(socket.into())),
+        _ => {
+            println!("benches/measures runs this; its head says how");
+            Ok(())
+        }
+    }
+}
+
+fn stamp(file: &Path) -> Result<(), Failed> {
+    let nanoseconds = || {
+        let now = clock_gettime(ClockId::Monotonic);
+        now.tv_sec * 1_000_000_000 + now.tv_nsec
+    };
+    let began = nanoseconds();
+    let mut file = OpenOptions::new().append(true).create(true).open(file)?;
+    Ok(file.write_all(format!("{began} {}\n", nanoseconds()).as_bytes())?)
+}
+
+fn calls(dir: &Path, n: usize) -> Result<(), Failed> {
+    let server = Server::start(dir)?;
+    let mut file = OpenOptions::new().append(true).create(true).open(dir.join("synced"))?;
+    let socket = server.socket.clone();
+    let times = server.runtime.block_on(async {
+        let mut admin = Client::connect_unix(socket).await?.admin();
+        let mut times = Vec::new();
+        for _ in 0..n {
+            let began = Instant::now();
+            admin.status(pb::StatusRequest::default()).await?;
+            file.write_all(&[0; 100])?;
+            file.sync_data()?;
+            times.push(began.elapsed().as_secs_f64() * 1e6);
+        }
+        Ok::<_, Failed>(times)
+    })?;
+    println!("{}", json!(times));
+    server.end()
+}
+
+fn reports(dir: &Path) -> Result<(), Failed> {
+    let server = Server::start(dir)?;
+    let mut agent = Agent::start("reports", &server.socket)?;
+    agent.wait_for("flood")?;
+    let cpu = cpu_us();
+    agent.wait_for("stored")?;
+    let cpu = cpu_us() - cpu;
+    agent.end()?;
+    server.end()?;
+    let disk =
+        ["store.db", "store.db-wal"].map(|name| fs::metadata(dir.join(name)).map_or(0, |meta| meta.len()));
+    let all = REPORTS as f64;
+    println!("{}", json!({"cpu_us": cpu / all, "disk_bytes": disk.iter().sum::<u64>() as f64 / all}));
+    Ok(())
+}
+
+fn trials(dir: &Path) -> Result<(), Failed> {
+    let server = Server::start(dir)?;
+    let mut agent = Agent::start("trials", &server.socket)?;
+    agent.wait_for("some")?;
+    let some = resident_bytes()?;
+    agent.wait_for("many")?;
+    let bytes = (resident_bytes()? - some) / f64::from(TRIALS[1] - TRIALS[0]);
+    agent.end()?;
+    println!("{}", json!({ "bytes": bytes }));
+    server.end()
+}
+
+/// A controller that serves its store in this process.
+struct Server {
+    runtime: tokio::runtime::Runtime,
+    controller: Controller,
+    lock: Lock,
+    stop: CancellationToken,
+    socket: PathBuf,
+}
+
+impl Server {
+    fn start(path: &Path) -> Result<Server, Failed> {
+        let dir = DataDir::prepare(path, &SystemDisk, NetworkRule::Allow)?;
+        let lock = Lock::take(&dir)?;
+        let controller =
+            controller::start(Store::open(&lock, &Options::default())?, controller::Options::default())?;
+        let (runtime, socket, stop) = (runtime()?, path.join("sock"), CancellationToken::new());
+        let _inside = runtime.enter();
+        tokio::spawn(serve(controller.handle.clone(), UnixListener::bind(&socket)?, stop.clone()));
+        drop(_inside);
+        Ok(Server { runtime, controller, lock, stop, socket })
+    }
+
+    fn end(self) -> Result<(), Failed> {
+        let Controller { handle, ended } = self.controller;
+        handle.shutdown();
+        self.runtime.block_on(ended)?;
+        self.stop.cancel();
+        drop(self.lock);
+        Ok(())
+    }
+}
+
+/// The agent's process, which says on its stdout where it is.
+struct Agent {
+    child: Child,
+    words: io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Agent {
+    fn start(mode: &str, socket: &Path) -> Result<Agent, Failed> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let mut child = command.args(["agent", mode]).arg(socket).stdout(Stdio::piped()).spawn()?;
+        let words = BufReader::new(child.stdout.take().ok_or("stdout was piped")?).lines();
+        Ok(Agent { child, words })
+    }
+
+    fn wait_for(&mut self, word: &str) -> Result<(), Failed> {
+        let line = self.words.next().ok_or("the agent has ended")??;
+        if line == word { Ok(()) } else { Err(format!("the agent said {line}").into()) }
+    }
+
+    fn end(mut self) -> Result<(), Failed> {
+        let status = self.child.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("the agent ended: {status}").into()) }
+    }
+}
+
+/// An agent's end of the stream.
+struct Link {
+    up: mpsc::Sender<pb::AgentUp>,
+    down: tonic::Streaming<pb::AgentDown>,
+}
+
+impl Link {
+    /// Creates a sweep and becomes the agent that works for it.
+    async fn open(socket: PathBuf, sweep: serde_json::Value, slots: u32) -> Result<Link, Failed> {
+        let client = Client::connect_unix(socket).await?;
+        let file = sweep.to_string();
+        let path = "sweep.yaml".to_owned();
+        let create = pb::CreateSweepRequest { file, path, home: "agent".to_owned(), ..Default::default() };
+        client.sweeps().create(create).await?;
+        let (up, outbox) = mpsc::channel(64);
+        let down = client.agents().connect(ReceiverStream::new(outbox)).await?.into_inner();
+        let mut link = Link { up, down };
+        let Down::Welcome(welcome) = link.hear().await? else { return Err("no welcome".into()) };
+        link.say(Up::Hello(pb::Hello {
+            agent: "agent".to_owned(),
+            incarnation: vec![1; 16].into(),
+            machine: "machine".to_owned(),
+            boot: "boot".to_owned(),
+            store: welcome.store,
+            epoch: welcome.epoch,
+            inventory: Some(pb::Inventory { slots, cpus: slots, ..Default::default() }),
+            ..Default::default()
+        }))
+        .await?;
+        Ok(link)
+    }
+
+    async fn hear(&mut self) -> Result<Down, Failed> {
+        loop {
+            if let Some(kind) = self.down.message().await?.ok_or("the stream has ended")?.kind {
+                return Ok(kind);
+            }
+        }
+    }
+
+    async fn say(&self, kind: Up) -> Result<(), Failed> {
+        Ok(self.up.send(pb::AgentUp { kind: Some(kind) }).await?)
+    }
+
+    async fn record(&self, run: &pb::RunKey, kind: Record) -> Result<(), Failed> {
+        self.say(Up::Run(pb::RunUp { run: Some(run.clone()), kind: Some(kind) })).await
+    }
+
+    /// The run has started, and names its two metrics.
+    async fn begin(&self, run: &pb::RunKey) -> Result<(), Failed> {
+        let nonce = format!("{:016x}", run.fence);
+        self.record(
+            run,
+            Record::Started(pb::Started { seq: 1, nonce, time: Some(time(0)), ..Default::default() }),
+        )
+        .await?;
+        let names = ["loss", "accuracy"].map(str::to_owned).to_vec();
+        self.record(run, Record::Names(pb::Names { seq: 2, names })).await
+    }
+}
+
+/// A few runs report as quickly as they are acknowledged.
+async fn flood(socket: PathBuf) -> Result<(), Failed> {
+    let mut link = Link::open(socket, sweep(1, RUNS), RUNS).await?;
+    let mut runs = Vec::new();
+    while runs.len() < RUNS as usize {
+        if let Down::Assign(pb::Assign { run: Some(run), .. }) = link.hear().await? {
+            link.begin(&run).await?;
+            runs.push((run, 2));
+        }
+    }
+    say("flood");
+    let (mut sent, mut stored, mut cursors) = (0, 0, BTreeMap::new());
+    let mut turn = (0..runs.len()).cycle();
+    while stored < REPORTS {
+        while sent < REPORTS && sent - stored + MESSAGE <= WINDOW {
+            let (run, seq) = &mut runs[turn.next().ok_or("a cycle has no end")?];
+            link.record(run, some_reports(*seq + 1, MESSAGE)).await?;
+            (*seq, sent) = (*seq + MESSAGE, sent + MESSAGE);
+        }
+        if let Down::Ack(pb::Ack { run: Some(run), seq }) = link.hear().await? {
+            let cursor = cursors.entry(run.trial).or_insert(2);
+            stored += seq.saturating_sub(*cursor);
+            *cursor = seq.max(*cursor);
+        }
+    }
+    say("stored");
+    Ok(())
+}
+
+/// Many short trials, one after the other in every slot.
+async fn finish_many(socket: PathBuf) -> Result<(), Failed> {
+    let mut link = Link::open(socket, sweep(10, TRIALS[1]), RUNS).await?;
+    let mut ended = 0;
+    loop {
+        match link.hear().await? {
+            Down::Assign(pb::Assign { run: Some(run), .. }) => {
+                link.begin(&run).await?;
+                link.record(&run, some_reports(3, STEPS)).await?;
+                let seq = STEPS + 3;
+                let exit = Some(pb::ended::Exit::Code(0));
+                let end = pb::Ended {
+                    seq,
+                    exit,
+                    wall_ms: 1_000,
+                    cpu_ms: 900,
+                    reports: STEPS,
+                    ..Default::default()
+                };
+                link.record(&run, Record::Ended(end)).await?;
+            }
+            Down::Ack(ack) if ack.seq == STEPS + 3 => {
+                ended += 1;
+                if ended == TRIALS[0] {
+                    say("some");
+                } else if ended == TRIALS[1] {
+                    say("many");
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn sweep(parameters: u32, trials: u32) -> serde_json::Value {
+    let space: serde_json::Map<_, _> =
+        (0..parameters).map(|i| (format!("parameter_{i}"), json!({"min": 0.0, "max": 1.0}))).collect();
+    json!({
+        "method": "random", "metric": {"name": "loss", "goal": "minimize"}, "command": ["train", "${args}"],
+        "parameters": space, "run_cap": trials, "parallel": RUNS, "seed": 1,
+    })
+}
+
+fn some_reports(first: u64, count: u64) -> Record {
+    let reports = (first..first + count).map(|seq| pb::Report {
+        seq,
+        step: Some(seq as i64),
+        time: Some(time(seq)),
+        metric: vec![0, 1],
+        value: vec![1.0 / seq as f64, 0.5],
+        source: 1,
+    });
+    Record::Reports(pb::Reports { reports: reports.collect() })
+}
+
+fn time(milliseconds: u64) -> prost_types::Timestamp {
+    let seconds = 1_700_000_000 + (milliseconds / 1_000) as i64;
+    prost_types::Timestamp { seconds, nanos: (milliseconds % 1_000) as i32 * 1_000_000 }
+}
+
+fn say(word: &str) {
+    println!("{word}");
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+fn cpu_us() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
+}
+
+fn resident_bytes() -> Result<f64, Failed> {
+    let pages = fs::read_to_string("/proc/self/statm")?;
+    let pages: f64 = pages.split(' ').nth(1).ok_or("statm has seven numbers")?.parse()?;
+    Ok(pages * rustix::param::page_size() as f64)
+}
