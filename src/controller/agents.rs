@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::controller::clock::Now;
-use crate::controller::core::{Core, internal};
+use crate::controller::core::{Core, PATIENCE_OF_A_FULL_DISK, internal};
 use crate::controller::handle::LinkId;
 use crate::controller::links::{Agent, HEARTBEAT, Link};
 use crate::controller::loaded::LiveRun;
 use crate::controller::pending::Output;
-use crate::controller::{Refused, row, words};
+use crate::controller::{Refused, RefusedKind, row, words};
 use crate::pb::agent_down::Kind as Down;
 use crate::pb::agent_up::Kind as Up;
 use crate::pb::{self, RunId};
@@ -52,7 +52,9 @@ impl Core {
     }
 
     fn part(&mut self, link: LinkId, why: &str) {
-        self.pending.down(link, Down::Goodbye(pb::Goodbye { why: why.to_owned(), ..Default::default() }));
+        let retry_after = self.is_pressed.then(|| pb::duration(PATIENCE_OF_A_FULL_DISK));
+        let goodbye = pb::Goodbye { why: why.to_owned(), retry_after, see_other: String::new() };
+        self.pending.down(link, Down::Goodbye(goodbye));
         self.pending.outputs.push(Output::Close(link));
     }
 
@@ -75,7 +77,7 @@ impl Core {
     // ---- hello
 
     fn hello(&mut self, link: LinkId, hello: pb::Hello, now: Now) {
-        if let Some(why) = self.unwelcome(&hello) {
+        if let Some(why) = self.unwelcome(link, &hello) {
             return self.part(link, &why);
         }
         if let Some(Link::Alive { stream, .. }) =
@@ -98,12 +100,15 @@ impl Core {
         };
         self.introduce(&hello.agent, &hello.machine);
         self.links.greeted(link, &hello.agent, agent, &hello.speaks_for);
-        self.reconcile(link, &hello.agent, &hello.speaks_for, hello.runs, now);
+        self.reconcile(link, &hello.agent, hello.runs, now);
         self.wake_all();
     }
 
     /// Why this agent may not come in.
-    fn unwelcome(&self, hello: &pb::Hello) -> Option<String> {
+    fn unwelcome(&self, link: LinkId, hello: &pb::Hello) -> Option<String> {
+        if self.links.speaker(link).is_some() {
+            return Some("hello comes once a stream".to_owned());
+        }
         if hello.agent.is_empty() || hello.agent.len() > 200 {
             return Some("an agent needs a name of 1 to 200 bytes".to_owned());
         }
@@ -132,7 +137,7 @@ impl Core {
         }
     }
 
-    fn reconcile(&mut self, link: LinkId, agent: &str, speaks_for: &[String], held: Vec<pb::Held>, now: Now) {
+    fn reconcile(&mut self, link: LinkId, agent: &str, held: Vec<pb::Held>, now: Now) {
         let mut cursors = Vec::new();
         let mut seen = BTreeSet::new();
         for held in held {
@@ -142,16 +147,12 @@ impl Core {
                 cursors.push(pb::Ack { run: Some(id.into()), seq: cursor });
             }
         }
-        let ids = std::iter::once(agent).chain(speaks_for.iter().map(String::as_str));
-        let given: Vec<(SweepId, Trial, bool)> = ids
-            .flat_map(|id| {
-                self.fleet.given_to(id).into_iter().map(move |(sweep, trial)| (sweep, trial, id == agent))
-            })
-            .collect();
-        for (sweep, trial, is_own) in given {
-            let Some(run) = self.live(sweep, trial) else { continue };
-            if !seen.contains(&(sweep, trial, run.fence)) {
-                self.judge_missing(sweep, &run, is_own, agent, now);
+        for id in self.links.held_by(agent) {
+            for (sweep, trial) in self.fleet.given_to(&id) {
+                let Some(run) = self.live(sweep, trial) else { continue };
+                if !seen.contains(&(sweep, trial, run.fence)) {
+                    self.judge_missing(sweep, &run, id == agent, agent, now);
+                }
             }
         }
         self.pending.down(link, Down::Ready(pb::Ready { cursors }));
@@ -177,7 +178,10 @@ impl Core {
             return None;
         }
         let unstarted = held.phase == i32::from(pb::held::Phase::NotStarted);
-        if held.last_seq < run.seq || (unstarted && nonce.is_some()) {
+        // The end of a run that has not ended here comes after all that was taken in.
+        let has_ended = held.phase == i32::from(pb::held::Phase::Ended) && run.seq > 0;
+        let too_short = held.last_seq < run.seq || (has_ended && held.last_seq == run.seq);
+        if too_short || (unstarted && nonce.is_some()) {
             self.lose(id, LostWhy::Machine, now);
             self.end_run(link, id, words::of_loss(LostWhy::Machine));
             return None;
@@ -203,10 +207,7 @@ impl Core {
             Phase::Assigned if is_own || at_home => {
                 self.send_assign(sweep, run.run, run.fence);
             }
-            Phase::Stopping { nonce: None, .. }
-            | Phase::Assigned
-            | Phase::Running(_)
-            | Phase::Stopping { .. } => {
+            Phase::Assigned | Phase::Running(_) | Phase::Stopping { .. } => {
                 self.lose(id, LostWhy::Gone, now);
             }
         }
@@ -230,8 +231,14 @@ impl Core {
         if self.damaged.contains_key(&id.sweep) {
             return;
         }
-        // On a full disk ends are taken still, so what comes before the end of a run on its way out is, too.
-        if matches!(up.kind, Some(pb::run_up::Kind::Started(_))) || self.is_on_its_way_out(id) {
+        if !self.sweeps.contains_key(&id.sweep) {
+            return self.end_run(link, id, "its sweep is over, or unknown");
+        }
+        if self.is_pressed && !matches!(up.kind, Some(pb::run_up::Kind::Ended(_))) {
+            // On a full disk ends are taken still, so what comes before the end of a run on its way out is, too.
+            if !matches!(up.kind, Some(pb::run_up::Kind::Started(_))) && !self.is_on_its_way_out(id) {
+                return self.part(link, "the disk of the controller is full"); // kept beside the run until there is room
+            }
             self.pending.is_essential |= self.pending.batch.is_empty();
         }
         let taken = match up.kind {
@@ -243,6 +250,10 @@ impl Core {
         };
         match taken {
             Ok(seq) => self.pending.acknowledge(link, id, seq),
+            // A fault of ours: it is not acknowledged, and the run goes on.
+            Err(refused) if refused.kind == RefusedKind::Internal => {
+                tracing::error!(%refused, sweep = %id.sweep, run = %id.run, "a run's message was not taken in");
+            }
             Err(refused) => self.end_run(link, id, &refused.message),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::controller::clock::Now;
-use crate::controller::core::{Core, Who, internal};
+use crate::controller::core::{Core, Who, disk_full, internal};
 use crate::controller::handle::{Answer, Call};
 use crate::controller::loaded::Loaded;
 use crate::controller::pending::{Asked, Job};
@@ -23,6 +23,12 @@ impl Core {
     pub(super) fn asked(&mut self, asked: Asked, now: Now) {
         if self.is_ending {
             return self.answer(asked.reply, Err(Refused::gone()));
+        }
+        if self.is_pressed
+            && !is_taken_on_a_full_disk(&asked.call)
+            && let Err(full) = self.store.room()
+        {
+            return self.answer(asked.reply, Err(disk_full(&full)));
         }
         let Some(name) = sweep_of(&asked.call) else { return self.asked_of_all(asked, now) };
         let id = match self.directory.find(name) {
@@ -115,8 +121,7 @@ impl Core {
             let metrics = self.metrics(id);
             return self.read(Job::GetTrial { sweep: id, trial: best, metrics, reply });
         }
-        self.pending.is_essential |= self.pending.batch.is_empty()
-            && matches!(call, Call::StopSweep(_) | Call::DeleteSweep(_) | Call::StopTrial(_));
+        self.pending.is_essential |= self.pending.batch.is_empty() && ends_something(&call);
         let request_id = request_id(&call).to_owned();
         let again = call.clone();
         let answer = self.once(&actor, &request_id, &again, now, |core, who| core.carry(id, call, who, now));
@@ -219,13 +224,11 @@ impl Core {
             Call::ResumeSweep(request) => self.resume(id, &request, who, now),
             Call::StopSweep(_) => {
                 self.command(id, &Command::Stop, who, "", now)?;
-                self.end_silent(id, now);
                 Ok(Answer::StopSweep(pb::StopSweepResponse { sweep: Some(self.message(id, now)?) }))
             }
             Call::DeleteSweep(request) => {
                 let command = if request.undo { Command::Restore } else { Command::Hide };
                 self.command(id, &command, who, "", now)?;
-                self.end_silent(id, now);
                 Ok(Answer::DeleteSweep(pb::DeleteSweepResponse { sweep: Some(self.message(id, now)?) }))
             }
             Call::StopTrial(request) => {
@@ -437,7 +440,7 @@ impl Core {
         health.extend(self.leap.map(|by| {
             format!("the wall clock has leapt by {:.0} s; stored times go on evenly", by.as_secs_f64())
         }));
-        if self.store.is_pressed() {
+        if self.is_pressed {
             health.push("the disk is full: nothing but stops and ends is taken".to_owned());
         }
         let agent = |(id, agent): (&String, &crate::controller::links::Agent)| pb::status_response::Agent {
@@ -460,6 +463,25 @@ impl Core {
             damaged: self.damaged.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
         }
     }
+}
+
+/// Whether a request only reads, or ends something.
+fn is_taken_on_a_full_disk(call: &Call) -> bool {
+    let reads = matches!(
+        call,
+        Call::GetSweep(_)
+            | Call::ListSweeps(_)
+            | Call::ListTrials(_)
+            | Call::GetTrial(_)
+            | Call::Status(_)
+            | Call::Verify(_)
+            | Call::Backup(_)
+    );
+    reads || ends_something(call)
+}
+
+fn ends_something(call: &Call) -> bool {
+    matches!(call, Call::StopSweep(_) | Call::DeleteSweep(_) | Call::StopTrial(_))
 }
 
 /// The sweep that a request names; none: it is about all of them.

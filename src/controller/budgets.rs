@@ -13,7 +13,7 @@ const HAIR: Duration = Duration::from_millis(1);
 
 /// When a budget of the sweep is used up, if nothing changes: now, where it is and nobody has noticed.
 pub(super) fn next(loaded: &Loaded, now: Instant) -> Option<Instant> {
-    if loaded.state.is_over() {
+    if loaded.state.is_over() || loaded.state.is_hidden() {
         return None;
     }
     let definition = loaded.state.definition();

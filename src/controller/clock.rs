@@ -1,7 +1,7 @@
 //! The only place that reads a clock.
 //!
 //! `at`, the stamp of entries: the wall clock when the epoch began, and the time since then by the clock that goes on
-//! while the machine sleeps; never below the last one stored. Steps of the wall clock do nothing until the next start.
+//! while the machine sleeps; the core lets none fall below the last one stored. Steps of the wall clock do nothing until the next start.
 //! Everything that waits or measures uses the monotonic clock, which stands still while the machine sleeps, as its runs
 //! do.
 
@@ -27,18 +27,16 @@ pub(super) struct Now {
 pub(super) struct Clock {
     wall: i64,
     boot: Duration,
-    floor: Timestamp,
 }
 
 impl Clock {
-    /// `last`: the last stamp stored.
-    pub(super) fn starting(last: Timestamp) -> Self {
-        Clock { wall: wall_now(), boot: since_boot(), floor: last }
+    /// The epoch begins now.
+    pub(super) fn starting() -> Self {
+        Clock { wall: wall_now(), boot: since_boot() }
     }
 
     pub(super) fn now(&self) -> Now {
-        let at = Timestamp(self.ours()).max(self.floor);
-        Now { at, mono: monotonic() }
+        Now { at: Timestamp(self.ours()), mono: monotonic() }
     }
 
     /// How far the wall clock has leapt since the start, if it is worth a warning.
@@ -73,10 +71,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f43_stamps_never_fall_below_what_is_stored() {
-        let later = Timestamp(wall_now() + 3_600_000_000);
-        let clock = Clock::starting(later);
-        assert_eq!(clock.now().at, later);
+    fn f43_stamps_go_on_evenly_when_the_wall_clock_leaps() {
+        let mut clock = Clock::starting();
         assert_eq!(clock.leap(), None);
+        let hour = 3_600_000_000;
+        clock.wall -= hour; // the wall clock is an hour ahead of ours from now on
+        let (first, leap) = (clock.now().at, clock.leap().unwrap());
+        assert!(leap > Duration::from_secs(3590) && clock.now().at >= first);
+        assert!(first.0 < wall_now() - hour / 2, "our stamps did not follow it");
     }
 }

@@ -38,8 +38,8 @@ use crate::pb;
 use crate::spec::Code;
 use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter};
 use crate::sweep::{
-    Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Phase, Pos, QueueWhy, Report,
-    SweepId, Timestamp, Trial, decide, due,
+    Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Pos, QueueWhy, Report, SweepId,
+    Timestamp, Trial, decide, due,
 };
 
 /// The controller itself, as an actor.
@@ -48,6 +48,10 @@ pub(super) const SELF: Actor = Actor(0);
 pub(super) const SELF_NAME: &str = "swath";
 /// A commit that took longer is worth a warning, and gave agents no chance to be heard.
 const SLOW: Duration = Duration::from_secs(1);
+/// How long agents stay away from a controller whose disk is full.
+pub(super) const PATIENCE_OF_A_FULL_DISK: Duration = Duration::from_secs(5);
+/// Between two looks at a disk that is full.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Entries that may wait for company.
 const FEW: usize = 8;
@@ -80,11 +84,35 @@ pub(super) struct Core {
     /// Sweeps that `due` has to look at.
     pub(super) dirty: BTreeSet<SweepId>,
     pub(super) is_ending: bool,
+    /// A sweep is being paused for a fault: a second fault is damage.
+    is_pausing: bool,
+    /// The disk was full when last looked at: nothing but stops, deletes and ends is taken.
+    pub(super) is_pressed: bool,
     pub(super) slow_commit: Option<Duration>,
     pub(super) leap: Option<Duration>,
+    #[cfg(test)]
+    pub(super) trips: BTreeMap<SweepId, Trip>,
     next: Pos,
     last_at: Timestamp,
     last_tick: Instant,
+}
+
+/// Where a test makes the code of one sweep panic.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trip {
+    /// Deciding what `due` asked for.
+    Decide,
+    Due,
+    Apply,
+}
+
+#[cfg(test)]
+impl Trip {
+    /// Pauses get through: the point is what becomes of the rest.
+    fn at(trips: &BTreeMap<SweepId, Trip>, id: SweepId, here: Trip) {
+        assert!(trips.get(&id) != Some(&here), "tripped at {here:?}");
+    }
 }
 
 /// Why the core cannot go on. Nothing that was not stored was answered.
@@ -110,7 +138,8 @@ impl Core {
         draw: Box<dyn Draw>,
         now: Now,
     ) -> Result<Core, Fatal> {
-        store.begin(now.at, SELF, env!("CARGO_PKG_VERSION")).map_err(fatal)?;
+        let last_at = store.last_at()?.max(now.at); // a wall clock that was set back goes on from there
+        store.begin(last_at, SELF, env!("CARGO_PKG_VERSION")).map_err(fatal)?;
         if store.needs_rebuild() {
             tracing::warn!("the listings are damaged: they are made anew from the logs");
             rebuild::rebuild(&mut store, now.mono)?;
@@ -134,11 +163,16 @@ impl Core {
             follow_requests: 0,
             dirty: BTreeSet::new(),
             is_ending: false,
+            is_pausing: false,
+            is_pressed: false,
             slow_commit: None,
             leap: None,
-            last_at: now.at,
+            #[cfg(test)]
+            trips: BTreeMap::new(),
+            last_at,
             last_tick: now.mono,
         };
+        core.is_pressed = core.store.is_pressed();
         core.load(now)?;
         core.settle(now);
         Ok(core)
@@ -220,27 +254,28 @@ impl Core {
         self.dirty.extend(self.fleet.waits_over(self.last_tick, now.mono));
         let with_silent = |loaded: &Loaded| !placement::silent(loaded, &self.links, now.mono).is_empty();
         let silent = self.sweeps.iter().filter(|(_, loaded)| with_silent(loaded)).map(|(id, _)| *id);
-        let silent: Vec<SweepId> = silent.collect();
-        for id in &silent {
-            self.end_silent(*id, now);
-        }
         self.dirty.extend(silent);
+        if self.is_pressed && self.store.room().is_ok() {
+            tracing::info!("there is room on the disk again");
+            self.is_pressed = false;
+            self.dirty.extend(self.sweeps.keys());
+        }
         self.measure_budgets(now);
         self.last_tick = now.mono;
         self.settle(now);
     }
 
-    /// When `tick` has something to do.
+    /// When `tick` has something to do that it had not the last time.
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let last = self.last_tick;
         let sweeps = self.sweeps.values();
         let per_sweep = sweeps
-            .flat_map(|l| [placement::next_silent(l, &self.links, self.last_tick), budgets::next(l, now)])
+            .flat_map(|l| [placement::next_silent(l, &self.links, last), budgets::next(l, now)])
             .flatten()
             .min();
-        [self.links.next_silence(), self.fleet.next_end_of_wait(self.last_tick), per_sweep]
-            .into_iter()
-            .flatten()
-            .min()
+        let look = self.is_pressed.then_some(last + LOOK);
+        let others = [self.links.next_silence(), self.fleet.next_end_of_wait(last), look];
+        others.into_iter().chain([per_sweep]).flatten().min()
     }
 
     /// This process stood still, so nobody could be heard: everybody has a full new term.
@@ -262,7 +297,11 @@ impl Core {
     ) -> Result<bool, Refused> {
         let head = self.head();
         let Some(loaded) = self.sweeps.get(&id) else { return Err(internal("the sweep is not loaded")) };
-        let decided = catch_unwind(AssertUnwindSafe(|| decide(&loaded.state, command, head)));
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            Trip::at(&self.trips, id, Trip::Decide);
+            decide(&loaded.state, command, head)
+        }));
         match decided {
             Ok(Ok(bodies)) if bodies.is_empty() => Ok(false),
             Ok(Ok(bodies)) => self.take(id, bodies, who, text, now).map(|()| true),
@@ -317,7 +356,13 @@ impl Core {
             };
             let event = Event { pos, n: loaded.state.n() + 1, at, actor: who.actor, body };
             let before = about_row(loaded, &event);
-            let applied = catch_unwind(AssertUnwindSafe(|| loaded.state.apply(&event)));
+            let applied = catch_unwind(AssertUnwindSafe(|| {
+                #[cfg(test)]
+                if !self.is_pausing {
+                    Trip::at(&self.trips, id, Trip::Apply);
+                }
+                loaded.state.apply(&event)
+            }));
             let wrong = match applied {
                 Ok(Ok(())) => None,
                 Ok(Err(damaged)) => Some(damaged.to_string()),
@@ -491,8 +536,8 @@ impl Core {
             for id in hungry.clone() {
                 self.follow_up(id, &who, now);
             }
-            self.dirty.clear();
-            let takes = !self.is_ending && !self.store.is_pressed();
+            hungry.extend(std::mem::take(&mut self.dirty)); // a run that was ended made room for others
+            let takes = !self.is_ending && !self.is_pressed;
             let Some(id) = self.neediest(&hungry) else { break };
             let placed = takes && self.place(id, &who, now);
             if !placed {
@@ -513,8 +558,13 @@ impl Core {
 
     /// All that a sweep wants but slots.
     fn follow_up(&mut self, id: SweepId, who: &Who, now: Now) {
-        while let Some(command) = self.due(id, None, now) {
-            if !self.carry_out(id, &command, who, now) {
+        loop {
+            while let Some(command) = self.due(id, None, now) {
+                if !self.carry_out(id, &command, who, now) {
+                    return;
+                }
+            }
+            if !self.end_silent(id, now) {
                 return;
             }
         }
@@ -529,7 +579,14 @@ impl Core {
 
     fn due(&mut self, id: SweepId, offer: Option<&crate::sweep::Offer>, now: Now) -> Option<Command> {
         let loaded = self.sweeps.get(&id)?;
-        match catch_unwind(AssertUnwindSafe(|| due(&loaded.state, offer))) {
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            if !matches!(loaded.state.phase(), crate::sweep::SweepPhase::Paused { .. }) {
+                Trip::at(&self.trips, id, Trip::Due);
+            }
+            due(&loaded.state, offer)
+        }));
+        match asked {
             Ok(command) => command,
             Err(panic) => {
                 self.fault(id, &panic_text(&*panic), now);
@@ -563,10 +620,12 @@ impl Core {
         let head = self.head();
         let decided =
             self.sweeps.get(&id).map(|l| catch_unwind(AssertUnwindSafe(|| decide(&l.state, &pause, head))));
+        self.is_pausing = true;
         let taken = match decided {
             Some(Ok(Ok(bodies))) => self.take(id, bodies, &self.itself(), "", now).is_ok(),
             Some(Ok(Err(_)) | Err(_)) | None => false,
         };
+        self.is_pausing = false;
         if !taken {
             self.drop_damaged(id, message);
         }
@@ -580,8 +639,8 @@ impl Core {
             .get()
             .map_err(|e| e.to_string())
             .and_then(|mut reader| recovery::load(&mut reader, id, now.mono).map_err(|e| e.to_string()));
-        let mut loaded = match folded {
-            Ok(loaded) => loaded,
+        let mut state = match folded {
+            Ok(loaded) => loaded.state,
             Err(why) => {
                 self.drop_damaged(id, &why);
                 return internal(message);
@@ -590,21 +649,16 @@ impl Core {
         let mut replay = self.pending.fresh.iter().filter(|fresh| fresh.sweep == id);
         let replayed = catch_unwind(AssertUnwindSafe(|| {
             replay.all(|fresh| match &fresh.what {
-                What::Event(event) => {
-                    loaded.state.apply(event).map(|()| loaded.follow(event, now.mono)).is_ok()
-                }
-                What::Report(report) => loaded.state.apply_report(report).is_ok(),
+                What::Event(event) => state.apply(event).is_ok(),
+                What::Report(report) => state.apply_report(report).is_ok(),
             })
         }));
-        if !matches!(replayed, Ok(true)) {
-            self.drop_damaged(id, message);
+        let known = self.sweeps.get_mut(&id).filter(|_| matches!(replayed, Ok(true)) && !self.is_pausing);
+        let Some(known) = known else {
+            self.drop_damaged(id, message); // not even a pause can be taken in
             return internal(message);
-        }
-        if let Some(old) = self.sweeps.remove(&id) {
-            loaded.rows = old.rows;
-            loaded.best = old.best;
-        }
-        self.sweeps.insert(id, loaded);
+        };
+        known.state = state; // what is kept beside it follows what was applied
         self.fault(id, message, now)
     }
 
@@ -614,22 +668,23 @@ impl Core {
         self.damaged.insert(id, message.to_owned());
     }
 
-    /// Silent runs that are to end are ended: no slot will ever come for them.
-    pub(super) fn end_silent(&mut self, id: SweepId, now: Now) {
-        let Some(loaded) = self.sweeps.get(&id) else { return };
+    /// Silent runs that are to stop are ended: no slot will ever come for them. True: there was one.
+    fn end_silent(&mut self, id: SweepId, now: Now) -> bool {
+        let Some(loaded) = self.sweeps.get(&id) else { return false };
         let silent = placement::silent(loaded, &self.links, now.mono);
-        let stopping = |phase: &Phase| matches!(phase, Phase::Stopping { .. });
         let runs: Vec<_> = loaded
             .state
             .live_runs()
-            .filter(|run| silent.contains(&run.run.trial) && stopping(&run.phase))
+            .filter(|run| silent.contains(&run.run.trial) && run.phase.stop().is_some())
             .map(|run| (run.run, run.fence))
             .collect();
+        let mut has_ended = false;
         for (run, fence) in runs {
             let lost = Command::Lost { run, fence, why: LostWhy::Silent };
             // Nobody waits for an answer; a refusal says that it has ended.
-            let _ = self.command(id, &lost, &self.itself(), "", now);
+            has_ended |= self.command(id, &lost, &self.itself(), "", now).is_ok();
         }
+        has_ended
     }
 
     /// A sweep that is over needs no memory.
@@ -666,12 +721,13 @@ impl Core {
         let pending = std::mem::take(&mut self.pending);
         let Pending { mut batch, mut outputs, fresh, acks, is_essential, unload, rows, .. } = pending;
         if !batch.is_empty() {
-            if is_essential {
-                batch.mark_essential();
+            if is_essential || self.is_pressed {
+                batch.mark_essential(); // nothing else came in
             }
             failpoint::reach("before_commit");
             match self.store.append(&batch) {
                 Ok(done) => {
+                    self.is_pressed |= self.store.is_pressed();
                     failpoint::reach("after_commit");
                     self.slow_commit = (done.took > SLOW).then_some(done.took);
                     self.feed.publish(fresh, done.last);
@@ -742,7 +798,7 @@ impl Core {
         for stream in self.links.streams().collect::<Vec<_>>() {
             let goodbye = pb::Goodbye {
                 why: full.to_string(),
-                retry_after: Some(pb::duration(Duration::from_secs(5))),
+                retry_after: Some(pb::duration(PATIENCE_OF_A_FULL_DISK)),
                 see_other: String::new(),
             };
             let down = pb::AgentDown { kind: Some(pb::agent_down::Kind::Goodbye(goodbye)) };
@@ -750,8 +806,11 @@ impl Core {
             kept.push(Output::Close(stream));
         }
         self.pending = Pending::default();
+        self.is_pressed = true;
         self.sweeps.clear();
         self.damaged.clear();
+        self.directory = Directory::default();
+        self.followers.clear();
         self.links = Links::default();
         self.fleet = Fleet::default();
         self.dirty.clear();
@@ -824,7 +883,7 @@ pub(super) fn fatal(error: AppendError) -> Fatal {
     }
 }
 
-fn disk_full(full: &AppendError) -> Refused {
+pub(super) fn disk_full(full: &AppendError) -> Refused {
     Refused::new(RefusedKind::ResourceExhausted, Code::DiskFull, full.to_string())
         .with_help("make room on the disk; runs go on, and what they report is kept beside them")
 }

@@ -111,6 +111,22 @@ impl Fleet {
         let over = self.waits.iter().filter(|(_, wait)| from < wait.until && wait.until <= to);
         over.map(|((sweep, _), _)| *sweep).collect()
     }
+
+    /// What must hold after every step; the first thing that does not.
+    #[cfg(test)]
+    pub(super) fn check(&self, live: &BTreeMap<(SweepId, Trial), Vec<Placement>>) -> Result<(), String> {
+        if self.runs != *live {
+            return Err(format!("the fleet has {:?}, the states have {:?}", self.runs, live));
+        }
+        let devices: usize = live.values().flatten().map(|placement| placement.devices.len()).sum();
+        if devices != self.devices.len() {
+            return Err(format!(
+                "{devices} GPUs are given out, {} are taken: one was given twice",
+                self.devices.len()
+            ));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

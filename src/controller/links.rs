@@ -14,7 +14,7 @@
 //! - after a start, and after a gap in which this process itself stood still, everybody has a full new term;
 //! - nothing here reads a clock: `now` comes with the input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::controller::handle::LinkId;
@@ -170,9 +170,25 @@ impl Links {
         }
     }
 
-    /// Agents that nobody needs to remember: gone, and without runs.
+    /// Agents that nobody needs to remember: gone, and without runs of their own or of others for which they speak.
     pub(super) fn forget(&mut self, has_runs: impl Fn(&str) -> bool) {
-        self.agents.retain(|id, agent| matches!(agent.link, Link::Alive { .. }) || has_runs(id));
+        let mut needed: BTreeSet<String> = BTreeSet::new();
+        for id in self.agents.keys().filter(|id| has_runs(id)) {
+            let mut next = Some(id);
+            while let Some(id) = next.filter(|id| needed.insert((*id).clone())) {
+                next = match self.agents.get(id).map(|agent| &agent.link) {
+                    Some(Link::SpokenFor { by }) => Some(by),
+                    Some(Link::Alive { .. } | Link::Over { .. }) | None => None,
+                };
+            }
+        }
+        self.agents.retain(|id, agent| matches!(agent.link, Link::Alive { .. }) || needed.contains(id));
+    }
+
+    /// The agents whose runs `holder` holds: itself, those it speaks for, and those that they spoke for.
+    pub(super) fn held_by(&self, holder: &str) -> Vec<String> {
+        let holds = |id: &&String| self.holder(id).is_some_and(|(by, _)| by == holder);
+        self.agents.keys().filter(holds).cloned().collect()
     }
 
     /// The agent that holds the runs given to `id` now, and its stream if it is alive.
@@ -207,5 +223,18 @@ impl Links {
 
     pub(super) fn is_alive(&self, id: &str) -> bool {
         matches!(self.agents.get(id), Some(Agent { link: Link::Alive { .. }, .. }))
+    }
+
+    /// What must hold after every step; the first thing that does not.
+    #[cfg(test)]
+    pub(super) fn check(&self) -> Result<(), String> {
+        for (id, agent) in &self.agents {
+            if let Link::Alive { stream, .. } = agent.link
+                && self.streams.get(&stream).and_then(Option::as_ref) != Some(id)
+            {
+                return Err(format!("agent {id} is alive on stream {stream:?}, which is not its own"));
+            }
+        }
+        Ok(())
     }
 }

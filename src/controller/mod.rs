@@ -25,6 +25,8 @@ mod rebuild;
 mod recovery;
 mod refused;
 mod row;
+#[cfg(test)]
+mod sim;
 mod start;
 #[cfg(test)]
 mod tests;

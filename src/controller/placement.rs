@@ -1,13 +1,17 @@
 //! Where the next run of a sweep would be put: a free slot of its home, and the GPUs that it is to have.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::controller::fleet::Fleet;
 use crate::controller::links::{Agent, Link, Links};
 use crate::controller::loaded::Loaded;
 use crate::spec::{Definition, Gpus};
-use crate::sweep::{Device, GpuGrant, Offer, Placement, Trial};
+use crate::sweep::{Device, GpuGrant, Offer, Placement, RunView, Trial};
+
+/// How long a run that was told to stop is waited for where the sweep waits for ever: no slot will ever come for it, and
+/// its sweep has to end.
+const STOPPED: Duration = Duration::from_secs(300);
 
 /// What a run gets of the GPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,11 +83,12 @@ fn whole(agent: &Agent, fleet: &Fleet, wanted: usize) -> Option<Vec<Device>> {
 
 /// Trials whose run has been silent for longer than the sweep waits.
 pub(super) fn silent(loaded: &Loaded, links: &Links, now: Instant) -> BTreeSet<Trial> {
-    let patience = loaded.state.definition().on_silence.replace_after.filter(|_| !all_are_there(links));
-    let Some(patience) = patience else { return BTreeSet::new() };
-    let is_silent = |agent: &str| links.gone_since(agent).is_some_and(|since| since + patience <= now);
+    if all_are_there(links) {
+        return BTreeSet::new();
+    }
     let runs = loaded.state.live_runs();
-    runs.filter(|run| run.placements.iter().any(|p| is_silent(&p.agent))).map(|run| run.run.trial).collect()
+    let is_silent = |run: &RunView| silent_from(loaded, run, links).is_some_and(|from| from <= now);
+    runs.filter(is_silent).map(|run| run.run.trial).collect()
 }
 
 /// Nobody is waited for: the common case, and cheap to see.
@@ -91,13 +96,24 @@ fn all_are_there(links: &Links) -> bool {
     links.agents().all(|(_, agent)| !matches!(agent.link, Link::Over { .. }))
 }
 
-/// When the next run of the sweep becomes silent, after `seen`.
-pub(super) fn next_silent(loaded: &Loaded, links: &Links, seen: Instant) -> Option<Instant> {
-    let patience = loaded.state.definition().on_silence.replace_after.filter(|_| !all_are_there(links))?;
-    let runs = loaded.state.live_runs();
-    let times =
-        runs.flat_map(|run| run.placements).filter_map(|p| Some(links.gone_since(&p.agent)? + patience));
-    times.filter(|time| *time > seen).min()
+/// When the next run of the sweep becomes silent, of those that become so after `last`.
+pub(super) fn next_silent(loaded: &Loaded, links: &Links, last: Instant) -> Option<Instant> {
+    if all_are_there(links) {
+        return None;
+    }
+    let times = loaded.state.live_runs().filter_map(|run| silent_from(loaded, &run, links));
+    times.filter(|time| *time > last).min()
+}
+
+/// From when on a run counts as silent; none: its agent is there, or it is waited for without end.
+fn silent_from(loaded: &Loaded, run: &RunView, links: &Links) -> Option<Instant> {
+    let patience = match (loaded.state.definition().on_silence.replace_after, run.phase.stop()) {
+        (Some(patience), _) => patience,
+        (None, Some(_)) => STOPPED,
+        (None, None) => return None,
+    };
+    let agents = run.placements.iter().map(|placement| placement.agent.as_str());
+    agents.filter_map(|agent| links.gone_since(agent)).map(|since| since + patience).min()
 }
 
 /// What people should know of where the sweep's runs go.

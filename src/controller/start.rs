@@ -20,7 +20,6 @@ use crate::controller::readers::Library;
 use crate::controller::watch::WATCHERS;
 use crate::pb;
 use crate::store::Store;
-use crate::sweep::Timestamp;
 
 /// Inputs that one commit gathers at most.
 const GATHER: usize = 4096;
@@ -81,7 +80,7 @@ pub(super) type Outboxes = Arc<Mutex<BTreeMap<LinkId, mpsc::Sender<pb::AgentDown
 ///
 /// The store cannot be read, or the first commit fails.
 pub fn start(store: Store, options: Options) -> Result<Controller, StartError> {
-    let clock = Clock::starting(Timestamp(0));
+    let clock = Clock::starting();
     let database: Arc<std::path::Path> = options.data_dir.join("store.db").into();
     let (sender, inbox) = mailbox();
     let (ended_at, ended) = oneshot::channel();
@@ -107,7 +106,7 @@ pub fn start(store: Store, options: Options) -> Result<Controller, StartError> {
             watchers: Arc::new(Semaphore::new(WATCHERS)),
         };
         let mut shell = Shell { core, clock, inbox, library, outboxes: core_outboxes, pool };
-        let first = shell.commit();
+        let first = shell.commit(shell.clock.now());
         let _ = ready.send(first);
         let why = shell.run();
         let Shell { pool, core, .. } = shell;
@@ -154,19 +153,29 @@ impl Shell {
         let patience = deadline.map(|at| at.saturating_duration_since(before.mono));
         let found = self.inbox.wait(patience);
         let mut now = self.clock.now();
-        if deadline.is_some_and(|at| now.mono.saturating_duration_since(at.max(before.mono)) > GAP) {
-            self.core.stood_still(now.mono);
+        self.core.leap = self.clock.leap();
+        if let Some(deadline) = deadline {
+            self.mind_the_gap(deadline.max(before.mono), now);
         }
+        let woken = now;
         match found {
             Found::Letter(first) => self.gather(first, &mut now),
             Found::Nothing => {}
             Found::Closed => return Ok(false),
         }
+        self.mind_the_gap(woken.mono, now);
         if self.core.next_deadline(now.mono).is_some_and(|at| at <= now.mono) {
             self.core.tick(now);
         }
-        self.commit()?;
+        self.commit(now)?;
         Ok(!self.core.is_ending)
+    }
+
+    /// Nobody could be heard from a moment on that should have passed at once.
+    fn mind_the_gap(&mut self, since: Instant, now: Now) {
+        if now.mono.saturating_duration_since(since) > GAP {
+            self.core.stood_still(now.mono);
+        }
     }
 
     fn gather(&mut self, first: Message, now: &mut Now) {
@@ -194,14 +203,9 @@ impl Shell {
         }
     }
 
-    fn commit(&mut self) -> Result<(), Fatal> {
-        let before = self.clock.now();
-        let outputs = self.core.commit(before)?;
-        let after = self.clock.now().mono;
-        if after.saturating_duration_since(before.mono) > GAP {
-            self.core.stood_still(after);
-            self.core.leap = self.clock.leap();
-        }
+    fn commit(&mut self, now: Now) -> Result<(), Fatal> {
+        let outputs = self.core.commit(now)?;
+        self.mind_the_gap(now.mono, self.clock.now());
         outputs.into_iter().for_each(|output| self.release(output));
         Ok(())
     }

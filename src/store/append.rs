@@ -129,8 +129,8 @@ impl Store {
             return Err(AppendError::Broken("an earlier write failed".to_owned()));
         }
         self.next_pos = self.head.pos + 1; // what was handed out is taken back unless it is stored now
-        self.reserve.admit(batch.size(), batch.essential)?;
         let began = Instant::now();
+        self.reserve.admit(batch.size(), batch.essential)?;
         match write(&mut self.db, &self.head, &mut self.tips, batch, first, epoch) {
             Ok((head, touched)) => {
                 self.head = head;
@@ -310,6 +310,11 @@ impl Store {
     /// Acknowledged entries were lost, and that was accepted; until [`begin`](Store::begin).
     pub fn loss(&self) -> Option<Loss> {
         self.loss
+    }
+
+    /// Looks whether more than what is essential would be taken now.
+    pub fn room(&mut self) -> Result<(), AppendError> {
+        self.reserve.admit(0, false)
     }
 
     /// The disk was full: only essential batches are taken until 64 MiB are free.
