@@ -25,6 +25,8 @@ use crate::sweep::Timestamp;
 const GATHER: usize = 4096;
 /// How long deciding may hold up a commit.
 const DECIDE: Duration = Duration::from_millis(2);
+/// How long entries that nobody waits for may wait for others, which then share their commit.
+const COMPANY: Duration = Duration::from_millis(2);
 /// A deadline missed by this much: this process stood still.
 const GAP: Duration = Duration::from_secs(1);
 
@@ -154,7 +156,10 @@ impl Shell {
             self.core.stood_still(now.mono);
         }
         match found {
-            Found::Letter(first) => self.gather(first, &mut now),
+            Found::Letter(first) => {
+                self.gather(first, &mut now);
+                self.wait_for_company(&mut now);
+            }
             Found::Nothing => {}
             Found::Closed => return Ok(false),
         }
@@ -175,6 +180,17 @@ impl Shell {
             let Some(next) = self.inbox.next() else { return };
             *now = self.clock.now();
             self.core.on(next, *now);
+        }
+    }
+
+    /// A run's start is followed by its end, when it is a short one: one commit for both.
+    fn wait_for_company(&mut self, now: &mut Now) {
+        let until = now.mono + COMPANY;
+        while self.core.pending.has_time() && now.mono < until {
+            let found = self.inbox.wait(Some(until - now.mono));
+            *now = self.clock.now();
+            let Found::Letter(next) = found else { return };
+            self.gather(next, now);
         }
     }
 
