@@ -118,9 +118,14 @@ impl Home {
         lock_path(&self.root, &self.agent)
     }
 
-    /// Makes a folder this agent's before it is there.
+    /// Makes a folder this agent's before it is there. A claim is another name of the agent's lock file: no inode is made
+    /// and dropped for it, which ext4 makes dear when trials are short.
     pub(crate) fn claim(&self, folder: &Folder) -> io::Result<()> {
-        File::create(self.claim_of(folder)).map(drop)
+        let claim = self.claim_of(folder);
+        match fs::hard_link(self.lock_path(), &claim) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => File::create(claim).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Where a run's output is kept when its folder is gone.
@@ -128,13 +133,13 @@ impl Home {
         self.root.join("logs").join(folder.path().file_name().unwrap_or_default())
     }
 
-    /// Removes a folder but for its output, then its claim.
+    /// Removes a folder, or keeps it for a later run, but for its output; then its claim.
     pub(crate) fn forget(&self, folder: &Folder) -> io::Result<()> {
         let kept = self.log(folder);
         if folder.log().exists() && !kept.exists() {
             fs::rename(folder.log(), kept)?;
         }
-        folder.remove()?;
+        folder.put_aside()?;
         match fs::remove_file(self.claim_of(folder)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
