@@ -335,7 +335,8 @@ fn cpu_us() -> f64 {
 }
 
 fn resident_bytes() -> Result<f64, Failed> {
-    let pages = fs::read_to_string("/proc/self/statm")?;
-    let pages: f64 = pages.split(' ').nth(1).ok_or("statm has seven numbers")?.parse()?;
-    Ok(pages * rustix::param::page_size() as f64)
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024.0)
 }

@@ -118,9 +118,14 @@ impl Home {
         lock_path(&self.root, &self.agent)
     }
 
-    /// Makes a folder this agent's before it is there.
+    /// Makes a folder this agent's before it is there. A claim is another name of the agent's lock file: no inode is made
+    /// and dropped for it, which ext4 makes dear when trials are short.
     pub(crate) fn claim(&self, folder: &Folder) -> io::Result<()> {
-        File::create(self.claim_of(folder)).map(drop)
+        let claim = self.claim_of(folder);
+        match fs::hard_link(self.lock_path(), &claim) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => File::create(claim).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Where the output of runs that are over is kept.
@@ -133,10 +138,10 @@ impl Home {
         Folder::at(self.logs().join(folder.path().file_name().unwrap_or_default()))
     }
 
-    /// Removes a folder but for its output, then its claim.
+    /// Removes a folder, or keeps it for a later run, but for its output; then its claim.
     pub(crate) fn forget(&self, folder: &Folder) -> io::Result<()> {
         runner::move_output(folder, &self.kept(folder))?;
-        folder.remove()?;
+        folder.put_aside()?;
         match fs::remove_file(self.claim_of(folder)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,

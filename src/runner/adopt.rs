@@ -71,7 +71,9 @@ pub fn create_locked(runs: &Path, spec: &Spec) -> io::Result<LockedSpool> {
         ));
     }
     let folder = Folder::of(&std::path::absolute(runs)?, &spec.run);
-    folder.create()?;
+    if !folder.take_spare() {
+        folder.create()?;
+    }
     let spool = write_spec(&folder, spec).inspect_err(|_| {
         // The first error is the one to tell; a folder that stays is closed as one that never started.
         let _ = folder.remove();

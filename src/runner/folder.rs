@@ -4,16 +4,20 @@
 //! sweep's id, which is checked, so no name becomes another path.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 
+use super::channels;
 use super::spec::RunKey;
 
 /// Bytes of the file that takes the last frame when the disk is full.
 pub(crate) const RESERVE_BYTES: usize = 64 << 10;
+
+/// Folders kept for later runs.
+const SPARES: usize = 16;
 
 /// Where one run's files lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +49,61 @@ impl Folder {
     pub(crate) fn furnish(&self) -> io::Result<()> {
         mknodat(CWD, self.bell(), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
         fs::write(self.reserve(), vec![0; RESERVE_BYTES])
+    }
+
+    /// Takes a spare folder of [`Folder::put_aside`] for this one. False: there is none.
+    pub(crate) fn take_spare(&self) -> bool {
+        self.spares().any(|spare| fs::rename(spare, &self.path).is_ok())
+    }
+
+    /// Removes the folder, but keeps a few, empty but for bell and reserve, for later runs: ext4 gives no inode again
+    /// for minutes and looks at each that it may not give, so a thousand short runs would pay for all before them.
+    pub fn put_aside(&self) -> io::Result<()> {
+        let is_spare = self.is_reserve_unused()? && self.clear()? && self.spares().any(|spare| fs::rename(&self.path, spare).is_ok());
+        if is_spare { Ok(()) } else { self.remove() }
+    }
+
+    /// Names that are no run's.
+    fn spares(&self) -> impl Iterator<Item = PathBuf> {
+        (0..SPARES).map(|i| self.path.with_file_name(format!("spare.{i}")))
+    }
+
+    fn is_reserve_unused(&self) -> io::Result<bool> {
+        let mut head = [0; 8];
+        match File::open(self.reserve()).and_then(|mut reserve| reserve.read_exact(&mut head)) {
+            Ok(()) => Ok(head == [0; 8]),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes all but what every run needs again. False: the bell is not there.
+    fn clear(&self) -> io::Result<bool> {
+        let mut has_bell = false;
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let path = entry.path();
+            has_bell |= path == self.bell();
+            if path == self.bell() || path == self.reserve() || self.empty(&path)? {
+                continue;
+            }
+            if entry.file_type()?.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+        }
+        Ok(has_bell)
+    }
+
+    /// Empties a file that the next run's runner writes anew. Only one that is still what a runner made: no link, and
+    /// no second name of something else. False: it is none of these.
+    fn empty(&self, path: &Path) -> io::Result<bool> {
+        let about = fs::symlink_metadata(path)?;
+        let is_ours = about.is_file() && about.nlink() == 1;
+        let is_unused = about.len() == 0 && path == self.metrics();
+        if is_ours && (path == self.params() || path == self.wandb_config()) {
+            let flags = OFlags::NOFOLLOW.bits() as i32;
+            OpenOptions::new().write(true).truncate(true).custom_flags(flags).open(path)?;
+            return Ok(true);
+        }
+        Ok(is_ours && is_unused)
     }
 
     /// All runs' folders below `runs`, by name; other entries are passed over. No `runs`: none.
@@ -102,9 +161,9 @@ impl Folder {
         self.path.join("err.log")
     }
 
-    /// What the runner itself has to say: empty unless something is wrong.
+    /// What runners themselves have to say, one file for all beside their folders: empty unless something is wrong.
     pub fn runner_log(&self) -> PathBuf {
-        self.path.join("runner.log")
+        self.path.with_file_name("runner.log")
     }
 
     /// `SWATH_METRICS`.
@@ -115,6 +174,11 @@ impl Folder {
     /// `SWATH_PARAMS`.
     pub fn params(&self) -> PathBuf {
         self.path.join("params.json")
+    }
+
+    /// `WANDB_SWEEP_PARAM_PATH`.
+    pub(crate) fn wandb_config(&self) -> PathBuf {
+        channels::wandb_parameters_path(&self.path)
     }
 
     /// The stand-in for `~/.netrc`.
@@ -156,6 +220,48 @@ pub(crate) fn is_sweep_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runner::testing::TempDir;
+
+    #[test]
+    fn a_spare_folder_holds_nothing_of_the_run_before() {
+        let dir = TempDir::new();
+        let run = |trial| RunKey { sweep: "q7k2m9xa".into(), trial, attempt: 1, fence: 7 };
+        let first = Folder::of(dir.path(), &run(1));
+        assert!(!first.take_spare());
+        first.create().unwrap();
+        fs::write(first.params(), "{}").unwrap();
+        fs::write(first.metrics(), "").unwrap();
+        let others = dir.path().join("others");
+        fs::write(&others, "kept").unwrap();
+        std::os::unix::fs::symlink(&others, first.wandb_config()).unwrap();
+        fs::create_dir(first.path().join("wandb")).unwrap();
+        fs::write(first.path().join("wandb/log"), "x").unwrap();
+        first.put_aside().unwrap();
+        assert!(!first.path().exists());
+        assert_eq!(Folder::list(dir.path()).unwrap(), []);
+        let second = Folder::of(dir.path(), &run(2));
+        assert!(second.take_spare());
+        let mut names: Vec<_> = fs::read_dir(second.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["bell", "end", "metrics.jsonl", "params.json"]);
+        assert_eq!(fs::read(second.params()).unwrap(), b"");
+        assert_eq!(fs::read(others).unwrap(), b"kept");
+        assert!(second.open_bell().is_ok());
+        assert_eq!(fs::read(second.reserve()).unwrap(), vec![0; RESERVE_BYTES]);
+    }
+
+    #[test]
+    fn a_folder_whose_reserve_was_used_is_no_spare() {
+        let dir = TempDir::new();
+        let folder = Folder::of(dir.path(), &RunKey { sweep: "q7k2m9xa".into(), trial: 1, attempt: 1, fence: 7 });
+        folder.create().unwrap();
+        let mut reserve = fs::read(folder.reserve()).unwrap();
+        reserve[0] = 1;
+        fs::write(folder.reserve(), reserve).unwrap();
+        folder.put_aside().unwrap();
+        assert!(!folder.path().exists() && !folder.take_spare());
+        folder.put_aside().unwrap();
+    }
 
     #[test]
     fn a_name_reads_back_and_nothing_else_does() {

@@ -15,7 +15,7 @@ use super::folder::Folder;
 use super::program::{self, NoStart, Program};
 use super::record::Process;
 use super::spec::Spec;
-use super::{channels, processes};
+use super::processes;
 
 /// A command ready to be spawned.
 pub(crate) struct Prepared {
@@ -56,11 +56,7 @@ fn write_files(spec: &Spec, folder: &Folder) -> io::Result<()> {
     create(folder.params(), &spec.params_json)?;
     create(folder.metrics(), "")?;
     if spec.collect.wandb {
-        let parameters = channels::wandb_parameters_path(&environment::wandb_run(spec, folder));
-        if let Some(parent) = parameters.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        create(parameters, &spec.wandb_config)?;
+        create(folder.wandb_config(), &spec.wandb_config)?;
         copy_netrc(folder)?;
     }
     if let Some(checkpoints) = &spec.checkpoint_dir {

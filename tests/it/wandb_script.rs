@@ -31,8 +31,7 @@ impl Drop for Folder {
 }
 
 fn start(python: &str, run: &WandbRun<'_>, go_on: &Path) -> Child {
-    let parameters = wandb_parameters_path(run);
-    std::fs::create_dir_all(parameters.parent().expect("a folder")).expect("made");
+    let parameters = wandb_parameters_path(run.folder);
     std::fs::write(&parameters, "wandb_version: 1\n\nlr:\n  value: 0.001\n").expect("written");
     let changes = wandb_environment(run, std::iter::empty());
     Command::new(python)

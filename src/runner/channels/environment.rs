@@ -34,12 +34,10 @@ impl WandbRun<'_> {
     }
 }
 
-/// Where the YAML file with the assignment belongs (`WANDB_SWEEP_PARAM_PATH`); its folders are the caller's to make.
-pub fn wandb_parameters_path(run: &WandbRun<'_>) -> PathBuf {
-    run.folder
-        .join("wandb")
-        .join(format!("sweep-{}", plain(run.sweep)))
-        .join(format!("config-{}.yaml", run.id()))
+/// Where the YAML file with the assignment belongs (`WANDB_SWEEP_PARAM_PATH`). Not in folders of its own, as W&B's agent
+/// has it: nobody looks for it but by that variable, and every trial would pay for making and removing them.
+pub fn wandb_parameters_path(folder: &Path) -> PathBuf {
+    folder.join("wandb-config.yaml")
 }
 
 /// The environment of a W&B script: offline, into the run's folder, with the assignment as its `wandb.config`.
@@ -62,7 +60,7 @@ pub fn wandb_environment<'n>(run: &WandbRun<'_>, inherited: impl Iterator<Item =
         ("WANDB_PROJECT", plain(run.project)),
         ("WANDB_RUN_ID", run.id()),
         ("WANDB_SWEEP_ID", plain(run.sweep)),
-        ("WANDB_SWEEP_PARAM_PATH", path(&wandb_parameters_path(run))),
+        ("WANDB_SWEEP_PARAM_PATH", path(&wandb_parameters_path(run.folder))),
         ("WANDB__DISABLE_STATS", "true".to_owned()),
         ("WANDB__TRANSACTION_LOG_FLUSH_INTERVAL", "1".to_owned()),
         ("NETRC", path(&run.folder.join("netrc"))),
@@ -143,7 +141,7 @@ mod tests {
         assert_eq!(value("WANDB_PROJECT"), Some("my-sweep--"));
         assert_eq!(
             value("WANDB_SWEEP_PARAM_PATH"),
-            Some("/runs/q7k2m9xa/17.2/wandb/sweep-q7k2m9xa/config-q7k2m9xa-17-2.yaml")
+            Some("/runs/q7k2m9xa/17.2/wandb-config.yaml")
         );
         assert!(changes.set.is_sorted());
     }
