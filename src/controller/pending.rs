@@ -118,12 +118,6 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Whether nobody would miss these entries for a moment: they are few, and nothing but acknowledgements follows.
-    pub(super) fn has_time(&self) -> bool {
-        const FEW: usize = 8;
-        !self.batch.is_empty() && self.outputs.is_empty() && self.fresh.len() < FEW
-    }
-
     pub(super) fn down(&mut self, link: LinkId, kind: pb::agent_down::Kind) {
         self.outputs.push(Output::Down(link, Box::new(pb::AgentDown { kind: Some(kind) })));
     }

@@ -12,10 +12,10 @@ use std::process::{Command, Stdio};
 use super::ended::Fault;
 use super::environment::{self, Environment};
 use super::folder::Folder;
+use super::processes;
 use super::program::{self, NoStart, Program};
 use super::record::Process;
 use super::spec::Spec;
-use super::processes;
 
 /// A command ready to be spawned.
 pub(crate) struct Prepared {

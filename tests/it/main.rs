@@ -6,8 +6,8 @@
 )]
 
 mod agent;
-mod commands;
 mod cli;
+mod commands;
 mod fake_nvml;
 mod gpus;
 mod kill;

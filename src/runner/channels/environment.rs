@@ -139,10 +139,7 @@ mod tests {
         assert_eq!(value("WANDB_MODE"), Some("offline"));
         assert_eq!(value("WANDB_RUN_ID"), Some("q7k2m9xa-17-2"));
         assert_eq!(value("WANDB_PROJECT"), Some("my-sweep--"));
-        assert_eq!(
-            value("WANDB_SWEEP_PARAM_PATH"),
-            Some("/runs/q7k2m9xa/17.2/wandb-config.yaml")
-        );
+        assert_eq!(value("WANDB_SWEEP_PARAM_PATH"), Some("/runs/q7k2m9xa/17.2/wandb-config.yaml"));
         assert!(changes.set.is_sorted());
     }
 

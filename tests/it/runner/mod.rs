@@ -142,7 +142,10 @@ impl Finished {
     fn ended(&self) -> &Ended {
         match self.entries.last().map(|entry| &entry.record) {
             Some(Record::Ended(ended)) => ended,
-            last => panic!("the spool ends with {last:?}; runner.log: {:?}", std::fs::read_to_string(self.folder.runner_log())),
+            last => panic!(
+                "the spool ends with {last:?}; runner.log: {:?}",
+                std::fs::read_to_string(self.folder.runner_log())
+            ),
         }
     }
 
