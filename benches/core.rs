@@ -3,6 +3,7 @@
 //! `core call DIR N`: unary call + fsync, N times, in us (P3's peer). `core reports DIR`: server CPU and disk a durable
 //! report (P7, P13). `core trials DIR`: memory a finished trial (P12). `core stamp FILE`: a trial that writes when it
 //! began and ended (P3). Answers are JSON. The agent is a process of its own, so that CPU and memory are the server's.
+#![expect(clippy::print_stdout, reason = "its numbers are read from stdout")]
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};

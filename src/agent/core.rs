@@ -685,7 +685,8 @@ pub(crate) fn to_wire(run: &RunKey) -> pb::RunKey {
 
 /// The run that a message names; a message that names none is passed over.
 pub(crate) fn from_wire(run: Option<pb::RunKey>) -> Option<RunKey> {
-    run.map(|run| RunKey { sweep: run.sweep, trial: run.trial, attempt: run.attempt, fence: run.fence })
+    let run = run?;
+    Some(RunKey { sweep: run.sweep, trial: run.trial, attempt: run.attempt, fence: run.fence })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! runs/SWEEP-TRIAL.ATTEMPT-FENCE/   a run's folder (see `runner`)
 //! agents/ID.lock                    held locked while agent ID lives
 //! agents/ID.runs/NAME               a claim: the run's folder belongs to agent ID
-//! logs/NAME                         the newest part of the output of a run whose folder is gone
+//! logs/NAME/                        the newest part of the output of a run whose folder is gone
 //! checkpoints/SWEEP/TRIAL/          kept across the trial's attempts
 //! epoch                             the highest epoch of the store that an agent here has seen
 //! ```
@@ -21,7 +21,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::files;
-use crate::runner::{Folder, RunKey};
+use crate::runner::{self, Folder, RunKey};
 
 /// Why an agent cannot work in a folder.
 #[derive(Debug, thiserror::Error)]
@@ -124,16 +124,13 @@ impl Home {
     }
 
     /// Where a run's output is kept when its folder is gone.
-    pub(crate) fn log(&self, folder: &Folder) -> PathBuf {
-        self.root.join("logs").join(folder.path().file_name().unwrap_or_default())
+    pub(crate) fn kept(&self, folder: &Folder) -> Folder {
+        Folder::at(self.root.join("logs").join(folder.path().file_name().unwrap_or_default()))
     }
 
     /// Removes a folder but for its output, then its claim.
     pub(crate) fn forget(&self, folder: &Folder) -> io::Result<()> {
-        let kept = self.log(folder);
-        if folder.log().exists() && !kept.exists() {
-            fs::rename(folder.log(), kept)?;
-        }
+        runner::move_output(folder, &self.kept(folder))?;
         folder.remove()?;
         match fs::remove_file(self.claim_of(folder)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

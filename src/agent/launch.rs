@@ -9,9 +9,10 @@ use super::core::from_wire;
 use super::machine::Machine;
 use super::uplink;
 use crate::pb;
+use crate::pb::BadMessage;
 use crate::pb::placement::GpuGrant;
 use crate::runner::{self, Folder, RunKey, Runner, Silence, Spec, StopSignal};
-use crate::space::{Assignment, Value};
+use crate::space::Assignment;
 use crate::spec::Collect;
 use crate::spec::command::{self, CommandError};
 
@@ -24,8 +25,8 @@ const VISIBLE_GPUS: &str = "CUDA_VISIBLE_DEVICES";
 pub(crate) enum Unfit {
     #[error("the assignment says no {0}")]
     Missing(&'static str),
-    #[error("parameter {name}: '{text}' is no JSON")]
-    Value { name: String, text: String },
+    #[error("the assignment's {0}")]
+    Message(#[from] BadMessage),
     #[error("collect: {0}")]
     Collect(serde_json::Error),
     #[error("a stop signal {0} is unknown to this swath")]
@@ -62,7 +63,7 @@ pub(crate) struct Plan {
 pub(crate) fn plan(assign: pb::Assign, ground: &Ground) -> Result<Plan, Unfit> {
     let run = from_wire(assign.run).ok_or(Unfit::Missing("run"))?;
     let order = assign.spec.ok_or(Unfit::Missing("spec"))?;
-    let assignment = assignment(order.assignment.unwrap_or_default())?;
+    let assignment = Assignment::try_from(&order.assignment.unwrap_or_default())?;
     let mut env = gpu_environment(&assign.placement.unwrap_or_default());
     env.extend(order.env.into_iter().map(|variable| (variable.name, variable.value)));
     let folder = Folder::of(&ground.runs, &run);
@@ -95,6 +96,7 @@ pub(crate) fn plan(assign: pb::Assign, ground: &Ground) -> Result<Plan, Unfit> {
         collect: collect(&order.collect)?,
         log_bytes: Spec::default_log_bytes(),
         silence,
+        notes: built.unset.iter().map(|name| unset_note(name)).collect(),
     };
     Ok(Plan { spec, json_file: built.json_file.map(|content| (json_file, content)) })
 }
@@ -152,6 +154,10 @@ fn make_sure_no_older_one_lives(ground: &Ground, run: &RunKey) {
     }
 }
 
+fn unset_note(name: &str) -> String {
+    format!("the variable {name} is not set here, so the command has its name in place of ${{envvar:{name}}}")
+}
+
 /// The agent's own environment without swath's settings.
 fn inherited(name: &str) -> Option<String> {
     if name.starts_with(OWN_PREFIX) { None } else { std::env::var(name).ok() }
@@ -188,26 +194,4 @@ fn collect(json: &str) -> Result<Collect, Unfit> {
 
 fn ms(duration: prost_types::Duration) -> u64 {
     Duration::try_from(duration).map_or(0, |duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn assignment(wire: pb::Assignment) -> Result<Assignment, Unfit> {
-    wire.entries
-        .into_iter()
-        .map(|entry| Ok((entry.name.clone(), value(entry)?)))
-        .collect::<Result<_, _>>()
-        .map(Assignment)
-}
-
-fn value(entry: pb::assignment::Entry) -> Result<Value, Unfit> {
-    use pb::value::Kind;
-    Ok(match entry.value.and_then(|value| value.kind) {
-        None | Some(Kind::Null(_)) => Value::Null,
-        Some(Kind::Number(number)) => Value::Float(number),
-        Some(Kind::Integer(integer)) => Value::Int(integer),
-        Some(Kind::Text(text)) => Value::Text(text),
-        Some(Kind::Flag(flag)) => Value::Bool(flag),
-        Some(Kind::Json(text)) => {
-            serde_json::from_str(&text).map_err(|_| Unfit::Value { name: entry.name, text })?
-        }
-    })
 }

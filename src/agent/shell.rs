@@ -333,7 +333,7 @@ impl Shell {
         let (Some(place), Some(link)) = (&self.place, &self.link) else { return };
         let Some(run) = from_wire(ask.run.clone()) else { return };
         let folder = Folder::of(&place.home.runs(), &run);
-        let place = Place { kept: place.home.log(&folder), folder };
+        let place = Place { kept: place.home.kept(&folder), folder };
         let request = ask.request;
         let task = Task::spawn(follow::follow(place, ask, link.outbox.clone()));
         self.follows.retain(|_, task| !task.is_finished());

@@ -1,10 +1,11 @@
 //! `swath check FILE...`: is this sweep file right, and what will it do. Starts nothing, needs no controller.
 
+mod explain;
+
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
-use unicode_width::UnicodeWidthStr;
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -12,10 +13,9 @@ use crate::cli::settings::Settings;
 use crate::cli::sweep_file::{self, SweepFile};
 use crate::cli::terminal::Stream;
 use crate::search::{Given, GridSearch, random};
-use crate::space::{Assignment, Count, Distribution, Leaf, Point, Step, Value};
+use crate::space::{Assignment, Point};
 use crate::spec::{
-    self, Code, Definition, Diagnostic, Goal, GridOrder, Method, Overrides, Parsed, Rule, command,
-    unsupported,
+    self, Code, Definition, Diagnostic, GridOrder, Method, Overrides, Parsed, command, unsupported,
 };
 
 /// Is this sweep file right, what will it do
@@ -110,17 +110,17 @@ fn answer(shown: &str, parsed: &Parsed, args: &Args, show: Show, out: &mut dyn W
         return writeln!(out, "{}", document(shown, parsed, args));
     }
     if let Some(definition) = &parsed.definition {
-        summary(shown, definition, show, out)?;
+        explain::summary(shown, definition, show.width, out)?;
         proposals(definition, args, out)?;
     }
     write!(out, "{}", spec::render(&parsed.diagnostics, shown, show.color))?;
+    for later in parsed.definition.iter().flat_map(unsupported) {
+        writeln!(out, "note {}: `swath run` refuses this: {}", Code::NotYet, later.message)?;
+    }
     match (spec::summary(&parsed.diagnostics, shown), parsed.refused()) {
         (Some(counts), true) => writeln!(out, "{counts:<77} exit code 3")?,
         (Some(counts), false) => writeln!(out, "{counts}")?,
         (None, _) => {}
-    }
-    for later in parsed.definition.iter().flat_map(unsupported) {
-        writeln!(out, "note {}: `swath run` refuses this: {}", Code::NotYet, later.message)?;
     }
     Ok(())
 }
@@ -203,6 +203,14 @@ fn argv(definition: &Definition, point: &Point) -> Option<Vec<String>> {
 }
 
 fn proposals(definition: &Definition, args: &Args, out: &mut dyn Write) -> io::Result<()> {
+    let asked = args.commands.or(args.points).is_some();
+    if asked && !matches!(definition.method, Method::Grid | Method::Random) {
+        let method = explain::method_name(definition);
+        writeln!(
+            out,
+            " {method} proposes from results; before there are any, points such as these, drawn at random:"
+        )?;
+    }
     for point in points(definition, args.commands.unwrap_or(0)) {
         match argv(definition, &point) {
             Some(argv) => {
@@ -214,7 +222,7 @@ fn proposals(definition: &Definition, args: &Args, out: &mut dyn Write) -> io::R
     for point in points(definition, args.points.unwrap_or(0)) {
         writeln!(out, " {}", command::python_json_of(&definition.space.assignment(&point)))?;
     }
-    if args.commands.or(args.points).is_some() {
+    if asked {
         writeln!(out)?;
     }
     Ok(())
@@ -230,240 +238,10 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// What the sweep is and will do.
-fn summary(path: &str, definition: &Definition, show: Show, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}", [vec![format!("{path}: ok")], head(definition)].concat().join(" · "))?;
-    writeln!(out)?;
-    table(definition, show, out)?;
-    writeln!(out)?;
-    writeln!(out, " space     {}", space(definition))?;
-    writeln!(out, " trials    {}", trials(definition))?;
-    writeln!(out, " cost      {}", cost(definition))?;
-    writeln!(out, " command   {}", outline(definition))?;
-    writeln!(out)
-}
-
-fn method_name(definition: &Definition) -> String {
-    json!(definition.method).as_str().unwrap_or_default().to_owned()
-}
-
-fn head(definition: &Definition) -> Vec<String> {
-    let goal = |goal| if goal == Goal::Maximize { "maximize" } else { "minimize" };
-    let mut parts = vec![method_name(definition)];
-    parts.extend(
-        definition.objectives.iter().map(|objective| format!("{} {}", goal(objective.goal), objective.name)),
-    );
-    parts
-}
-
-fn table(definition: &Definition, show: Show, out: &mut dyn Write) -> io::Result<()> {
-    let mut rows = vec![["PARAMETER", "KIND", "RANGE", "NOTE"].map(str::to_owned)];
-    rows.extend(definition.space.leaves().iter().map(|leaf| {
-        let (kind, range) = (kind(&leaf.distribution), range(&leaf.distribution));
-        [escaped(&leaf.name()), kind.to_owned(), escaped(&range), escaped(&note(leaf, definition))]
-    }));
-    let widths: Vec<usize> =
-        (0..4).map(|i| rows.iter().map(|row| row[i].width()).max().unwrap_or(0)).collect();
-    for row in &rows {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.width())));
-        let line = format!(" {}", cells.collect::<Vec<_>>().join("  "));
-        writeln!(out, "{}", cut(line.trim_end(), show.width))?;
-    }
-    Ok(())
-}
-
-/// A line shortened to the terminal's width.
-fn cut(line: &str, width: Option<usize>) -> String {
-    match width {
-        Some(width) if line.width() > width => {
-            let mut short = String::new();
-            for c in line.chars() {
-                if short.width() + 2 > width {
-                    break;
-                }
-                short.push(c);
-            }
-            short + "…"
-        }
-        _ => line.to_owned(),
-    }
-}
-
-fn escaped(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_unicode().collect() } else { vec![c] }).collect()
-}
-
-fn kind(distribution: &Distribution) -> &'static str {
-    match distribution {
-        Distribution::Constant { .. } => "constant",
-        Distribution::Categorical { values } if values.iter().all(|value| matches!(value, Value::Int(_))) => {
-            "integer"
-        }
-        Distribution::Categorical { .. } | Distribution::CategoricalWithProbabilities { .. } => "choice",
-        Distribution::IntUniform { .. } => "integer",
-        Distribution::Uniform { .. } | Distribution::Beta { .. } => "float",
-        Distribution::QUniform { q: Step::Int(_), .. } | Distribution::QBeta { q: Step::Int(_), .. } => {
-            "integer"
-        }
-        Distribution::QUniform { .. } | Distribution::QBeta { .. } => "float",
-        Distribution::QLogUniform { q: Step::Int(_), .. }
-        | Distribution::QLogUniformValues { q: Step::Int(_), .. } => "integer, log",
-        Distribution::LogUniform { .. }
-        | Distribution::QLogUniform { .. }
-        | Distribution::InvLogUniform { .. }
-        | Distribution::LogUniformValues { .. }
-        | Distribution::QLogUniformValues { .. }
-        | Distribution::InvLogUniformValues { .. } => "float, log",
-        Distribution::QNormal { q: Step::Int(_), .. } => "integer, normal",
-        Distribution::Normal { .. } | Distribution::QNormal { .. } => "float, normal",
-        Distribution::QLogNormal { q: Step::Int(_), .. } => "integer, log-normal",
-        Distribution::LogNormal { .. } | Distribution::QLogNormal { .. } => "float, log-normal",
-    }
-}
-
-/// Values in a row of the table; more are counted.
-const SHOWN: usize = 8;
-
-fn range(distribution: &Distribution) -> String {
-    let span = |low: f64, high: f64| format!("{low} … {high}");
-    match distribution {
-        Distribution::Constant { value } => command::python_str(value),
-        Distribution::Categorical { values } | Distribution::CategoricalWithProbabilities { values, .. } => {
-            let mut texts: Vec<String> = values.iter().take(SHOWN).map(command::python_str).collect();
-            if values.len() > SHOWN {
-                texts.push(format!("… ({} in all)", values.len()));
-            }
-            texts.join(", ")
-        }
-        Distribution::IntUniform { min, max } => format!("{min} … {max}"),
-        Distribution::Uniform { min, max }
-        | Distribution::QUniform { min, max, .. }
-        | Distribution::LogUniformValues { min, max }
-        | Distribution::QLogUniformValues { min, max, .. }
-        | Distribution::InvLogUniformValues { min, max } => span(*min, *max),
-        Distribution::LogUniform { min, max } | Distribution::QLogUniform { min, max, .. } => {
-            format!("exp({min}) … exp({max})")
-        }
-        Distribution::InvLogUniform { min, max } => format!("exp(-{max}) … exp(-{min})"),
-        Distribution::Normal { mu, sigma } | Distribution::QNormal { mu, sigma, .. } => {
-            format!("{mu} ± {sigma}")
-        }
-        Distribution::LogNormal { mu, sigma } | Distribution::QLogNormal { mu, sigma, .. } => {
-            format!("exp({mu} ± {sigma})")
-        }
-        Distribution::Beta { a, b } | Distribution::QBeta { a, b, .. } => format!("0 … 1 (a {a}, b {b})"),
-    }
-}
-
-fn note(leaf: &Leaf, definition: &Definition) -> String {
-    let mut notes = Vec::new();
-    if let Distribution::LogUniformValues { min, max } | Distribution::InvLogUniformValues { min, max } =
-        leaf.distribution
-    {
-        let decades = (max / min).log10();
-        let rounded = (decades * 10.0).round() / 10.0;
-        notes.push(format!("{rounded} decade{}", if rounded == 1.0 { "" } else { "s" }));
-    }
-    for condition in &leaf.when {
-        let parent = definition.space.leaves()[condition.parent].name();
-        let values: Vec<String> = condition.values.iter().map(command::python_str).collect();
-        notes.push(format!("only if {parent} = {}", values.join(" or ")));
-    }
-    notes.join("; ")
-}
-
-fn space(definition: &Definition) -> String {
-    let leaves = definition.space.leaves();
-    let searched = leaves.iter().filter(|leaf| !leaf.distribution.is_constant()).count();
-    let conditional = leaves.iter().filter(|leaf| !leaf.when.is_empty()).count();
-    let mut text = format!("{searched} searched parameter{}", if searched == 1 { "" } else { "s" });
-    if conditional > 0 {
-        text.push_str(&format!(" ({conditional} conditional)"));
-    }
-    match definition.space.grid() {
-        Ok(grid) => text + &format!(", {} points", grid.len()),
-        Err(_) => {
-            let continuous: Vec<String> = leaves
-                .iter()
-                .filter(|leaf| !leaf.distribution.is_discrete())
-                .map(|leaf| escaped(&leaf.name()))
-                .collect();
-            if continuous.is_empty() {
-                return text;
-            }
-            text + &format!(", infinite; grid would need values for {}", continuous.join(", "))
-        }
-    }
-}
-
-/// How many trials there will be; none: no limit.
-fn limit(definition: &Definition) -> Option<Count> {
-    let cap = definition.run_cap.map(|cap| Count::Exact(u128::from(cap)));
-    let grid = (definition.method == Method::Grid)
-        .then(|| definition.space.grid().ok().map(|grid| grid.len()))
-        .flatten();
-    [cap, grid].into_iter().flatten().min()
-}
-
-fn trials(definition: &Definition) -> String {
-    let mut text = limit(definition).map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
-    if let Some(parallel) = definition.parallel {
-        text.push_str(&format!(", {parallel} at once"));
-    }
-    if let Some(Rule::Hyperband { bands, .. }) =
-        definition.early_terminate.as_ref().map(|stopping| &stopping.rule)
-    {
-        let shown: Vec<String> = bands.iter().take(4).map(u64::to_string).collect();
-        let more = if bands.len() > 4 { ", .." } else { "" };
-        text.push_str(&format!("; hyperband may stop a run after value {}{more}", shown.join(", ")));
-    }
-    text
-}
-
-fn cost(definition: &Definition) -> String {
-    let mut text = "unknown until a run has ended".to_owned();
-    if let (Some(Count::Exact(limit)), Some(timeout)) = (limit(definition), definition.timeout) {
-        let hours = limit as f64 * timeout.as_secs_f64() / 3600.0;
-        text.push_str(&format!(
-            "; at most {limit} x timeout {} = {hours:.1} h",
-            spec::duration::shown(timeout)
-        ));
-    }
-    if let Some(hours) = definition.gpu_hours {
-        text.push_str(&format!("; budget stops at {hours} GPU h"));
-    }
-    if let Some(wall) = definition.wall {
-        text.push_str(&format!("; budget stops after {}", spec::duration::shown(wall)));
-    }
-    text
-}
-
-/// The command with `<name>` in place of values.
-fn outline(definition: &Definition) -> String {
-    let names = definition.space.leaves().iter().map(|leaf| leaf.path[0].clone());
-    let mut entries: Vec<(String, Value)> =
-        names.map(|name| (name.clone(), Value::Text(format!("<{name}>")))).collect();
-    entries.dedup_by(|a, b| a.0 == b.0);
-    let env = |name: &str| std::env::var(name).ok();
-    let mut text = match command::build(definition, &Assignment(entries), &env, "<args.json>") {
-        Ok(built) => built.argv.iter().map(|word| escaped(word)).collect::<Vec<_>>().join(" "),
-        Err(error) => return error.to_string(),
-    };
-    if text.chars().count() > 200 {
-        text = text.chars().take(199).chain(['…']).collect();
-    }
-    let Some(program) = &definition.program else { return text };
-    let folder = definition.workdir.as_deref().unwrap_or(".");
-    let found =
-        if Path::new(folder).join(program).is_file() { "program found" } else { "program not found here" };
-    format!("{text}   ({found})")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn checked(text: &str, json: bool, commands: Option<u32>) -> (bool, String) {

@@ -18,6 +18,7 @@ mod live;
 mod log;
 mod man;
 mod output;
+mod page;
 mod progress;
 mod reference;
 mod restore;
@@ -51,6 +52,8 @@ macro_rules! talk {
     }};
 }
 use talk;
+
+pub use page::command_line_page;
 
 /// Runs hyperparameter sweeps: proposes trials, runs them, loses nothing
 #[derive(Debug, Parser)]

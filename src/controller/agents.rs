@@ -44,7 +44,7 @@ impl Core {
     }
 
     pub(super) fn closed(&mut self, link: LinkId, now: Now) {
-        self.followers.retain(|_, (of, _)| *of != link);
+        self.forget_followers(link);
         let Some(agent) = self.links.closed(link, now.mono) else { return };
         for (sweep, _) in self.fleet.given_to(&agent) {
             self.dirty.insert(sweep);
@@ -191,7 +191,7 @@ impl Core {
         if again {
             known.names_seq = 0;
         }
-        // Names are not stored: a process that has not heard them hears everything again, and keeps what is new.
+        // Where its names are lost with its row, everything is heard again, and what is new is kept.
         Some(if again { 0 } else { run.seq })
     }
 
@@ -264,6 +264,14 @@ impl Core {
         {
             run.names_seq = names.seq;
             run.names.get_or_insert_with(Vec::new).extend(names.names);
+            // Kept beside the trial: a controller that comes after this one need not hear them again.
+            let known = (run.names.clone().unwrap_or_default(), run.names_seq);
+            let loaded = self.sweeps.get_mut(&id.sweep);
+            let row = loaded.and_then(|loaded| loaded.rows.get_mut(&id.run.trial));
+            if let Some(shown) = row.and_then(|row| row.runs.last_mut()) {
+                (shown.names, shown.names_seq) = known;
+                self.pending.rows.insert((id.sweep, id.run.trial));
+            }
         }
         Ok(names.seq)
     }
@@ -427,15 +435,6 @@ impl Core {
         }
         for (stream, assign) in messages {
             self.pending.down(stream, Down::Assign(assign));
-        }
-    }
-
-    fn output(&mut self, output: pb::Output) {
-        let Some((_, follower)) = self.followers.get(&output.request) else { return };
-        let chunk = pb::LogsChunk { data: output.data, note: output.note };
-        let is_gone = follower.try_send(Ok(chunk)).is_err();
-        if output.end || is_gone {
-            self.followers.remove(&output.request);
         }
     }
 }

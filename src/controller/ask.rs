@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::controller::clock::Now;
 use crate::controller::core::{Core, Who, internal};
-use crate::controller::handle::{Answer, Call, Opened};
+use crate::controller::handle::{Answer, Call};
 use crate::controller::loaded::Loaded;
 use crate::controller::pending::{Asked, Job};
 use crate::controller::{Refused, RefusedKind, create, placement};
-use crate::pb::{self, RunId};
+use crate::pb;
 use crate::spec::{self, Code};
 use crate::store::Request;
 use crate::sweep::{Command, Enqueued, Patch, PauseHow, PauseWhy, SweepId, Trial};
@@ -86,7 +86,11 @@ impl Core {
                 );
                 self.answer(reply, answer);
             }
-            Call::ListSweeps(request) => self.read(Job::ListSweeps { request, caller: actor, reply }),
+            Call::ListSweeps(request) => {
+                let there = self.links.agents().filter(|(id, _)| self.links.is_alive(id));
+                let alive = there.map(|(id, _)| id.clone()).collect();
+                self.read(Job::ListSweeps { request, caller: actor, alive, reply });
+            }
             Call::Status(_) => {
                 let status = Answer::Status(self.status());
                 self.answer(reply, Ok(status));
@@ -335,8 +339,13 @@ impl Core {
             Some(trial) => Enqueued::From(Trial(trial)),
             None => {
                 let read = |text: &String| {
-                    serde_json::from_str(text)
-                        .map_err(|bad| Refused::invalid("params", format!("{text}: {bad}")))
+                    serde_json::from_str(text).map_err(|bad| {
+                        Refused::invalid(
+                            "params",
+                            format!("'{text}' is not a JSON object of parameters: {bad}"),
+                        )
+                        .with_help(r#"one value a parameter: {"lr": 0.001, "layers": 3}"#)
+                    })
                 };
                 Enqueued::Assignments(request.params.iter().map(read).collect::<Result<_, _>>()?)
             }
@@ -450,39 +459,6 @@ impl Core {
             agents: self.links.agents().map(agent).collect(),
             damaged: self.damaged.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
         }
-    }
-
-    /// A run's output: from the agent that holds it, else the stored tail.
-    pub(super) fn logs(&mut self, request: pb::LogsRequest, reply: Opened<pb::LogsChunk>) {
-        let sweep = match self.directory.find(&request.sweep) {
-            Ok(sweep) => sweep,
-            Err(refused) => return drop(reply.send(Err(refused))),
-        };
-        let trial = Trial(request.trial);
-        let live = self.live(sweep, trial).filter(|run| [0, run.run.attempt].contains(&request.attempt));
-        let stream = live.as_ref().and_then(|run| self.links.stream_to(&run.placements.first()?.agent));
-        let (Some(run), Some(stream)) = (live, stream) else {
-            let note =
-                "the run is over, or its agent is not there: these are the last lines that were stored";
-            return self.read(Job::Tail { sweep, trial, note, reply });
-        };
-        let (sender, chunks) = tokio::sync::mpsc::channel(1024);
-        if reply.send(Ok(chunks)).is_err() {
-            return;
-        }
-        self.follow_requests += 1;
-        let number = self.follow_requests;
-        self.followers.insert(number, (stream, sender));
-        let id = RunId { sweep, run: run.run, fence: run.fence };
-        let follow = pb::Follow {
-            request: number,
-            run: Some(id.into()),
-            tail: request.tail,
-            follow: request.follow,
-            stderr: request.stderr,
-            cancel: false,
-        };
-        self.pending.down(stream, pb::agent_down::Kind::Follow(follow));
     }
 }
 

@@ -25,17 +25,18 @@ use crate::controller::directory::Directory;
 use crate::controller::draw::Draw;
 use crate::controller::feed::{Feed, Fresh, What};
 use crate::controller::fleet::Fleet;
-use crate::controller::handle::{Answer, LinkId, Message, Opened};
+use crate::controller::handle::{Answer, Message, Opened};
 use crate::controller::links::Links;
 use crate::controller::loaded::Loaded;
-use crate::controller::pending::{Asked, Follower, Job, Output, Pending};
+use crate::controller::logs::Follower;
+use crate::controller::pending::{Asked, Job, Output, Pending};
 use crate::controller::recovery::{self, panic_text};
 use crate::controller::row::{self, Beside};
-use crate::controller::{Refused, RefusedKind, budgets, placement};
+use crate::controller::{Refused, RefusedKind, budgets, placement, rebuild};
 use crate::failpoint;
 use crate::pb;
 use crate::spec::Code;
-use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter, SweepRow, TrialRow};
+use crate::store::{AppendError, ReadError, Reader, Readers, Store, SweepFilter};
 use crate::sweep::{
     Actor, Body, Command, Event, Head, LostWhy, Outcome, PauseHow, PauseWhy, Phase, Pos, QueueWhy, Report,
     SweepId, Timestamp, Trial, decide, due,
@@ -47,6 +48,9 @@ pub(super) const SELF: Actor = Actor(0);
 pub(super) const SELF_NAME: &str = "swath";
 /// A commit that took longer is worth a warning, and gave agents no chance to be heard.
 const SLOW: Duration = Duration::from_secs(1);
+
+/// Entries that may wait for company.
+const FEW: usize = 8;
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -71,7 +75,7 @@ pub(super) struct Core {
     /// Requests that wait until a sweep that is over has been folded.
     pub(super) folding: BTreeMap<SweepId, Vec<Asked>>,
     /// Who reads which run's output over which stream.
-    pub(super) followers: BTreeMap<u64, (LinkId, Follower)>,
+    pub(super) followers: BTreeMap<u64, Follower>,
     pub(super) follow_requests: u64,
     /// Sweeps that `due` has to look at.
     pub(super) dirty: BTreeSet<SweepId>,
@@ -107,6 +111,10 @@ impl Core {
         now: Now,
     ) -> Result<Core, Fatal> {
         store.begin(now.at, SELF, env!("CARGO_PKG_VERSION")).map_err(fatal)?;
+        if store.needs_rebuild() {
+            tracing::warn!("the listings are damaged: they are made anew from the logs");
+            rebuild::rebuild(&mut store, now.mono)?;
+        }
         let feed = Feed::new(store.last_pos());
         let mut core = Core {
             readers: store.readers(),
@@ -186,6 +194,7 @@ impl Core {
             Message::Export { request, reply } => self.export(request, reply),
             Message::Watch { request, reply } => self.watch(request, reply),
             Message::Logs { request, reply } => self.logs(request, reply),
+            Message::Unfollow { number } => self.unfollow(number),
             Message::LinkOpened { link } => self.opened(link),
             Message::LinkSaid { link, message } => self.said(link, message, now),
             Message::LinkClosed { link } => self.closed(link, now),
@@ -638,6 +647,17 @@ impl Core {
         Who { actor: SELF, name: SELF_NAME.into() }
     }
 
+    /// Whether the batch holds only what nobody waits for: starts, names and a few reports.
+    pub(super) fn may_wait(&self) -> bool {
+        let is_soft = |fresh: &Fresh| match &fresh.what {
+            What::Event(event) => matches!(event.body, Body::RunStarted { .. } | Body::MetricNamed { .. }),
+            What::Report(_) => true,
+        };
+        let fresh = &self.pending.fresh;
+        let is_small = (1..FEW).contains(&fresh.len());
+        is_small && self.pending.outputs.is_empty() && fresh.iter().all(is_soft)
+    }
+
     // ---- commit
 
     /// Stores the batch and gives what may leave now.
@@ -673,26 +693,13 @@ impl Core {
     fn write_rows(&mut self, now: Now) {
         for (id, trial) in &self.pending.rows {
             let Some(row) = self.sweeps.get(id).and_then(|loaded| loaded.rows.get(trial)) else { continue };
-            self.pending.batch.trial_row(TrialRow {
-                sweep: *id,
-                trial: trial.0,
-                state: trial_state(row),
-                value: row.objectives.first().and_then(|objective| objective.value),
-                body: row.encode_to_vec(),
-            });
+            self.pending.batch.trial_row(row::stored(*id, row));
         }
         for id in &self.pending.sweeps {
             let Some(loaded) = self.sweeps.get(id) else { continue };
             let message = loaded.message(now.mono, false);
-            self.pending.batch.sweep_row(SweepRow {
-                id: *id,
-                name: message.name.clone(),
-                project: message.project.clone(),
-                state: sweep_state(&message),
-                hidden: message.hidden,
-                created: loaded.state.summary().created,
-                body: message.encode_to_vec(),
-            });
+            let created = loaded.state.summary().created;
+            self.pending.batch.sweep_row(row::stored_sweep(*id, created, &message));
         }
     }
 
@@ -810,15 +817,7 @@ fn counts_infeasible(row: &pb::Trial) -> bool {
     over.contains(&row.state) && !row.feasible
 }
 
-fn trial_state(row: &pb::Trial) -> String {
-    pb::trial::State::try_from(row.state).unwrap_or_default().as_str_name().to_lowercase()
-}
-
-fn sweep_state(message: &pb::Sweep) -> String {
-    pb::sweep::State::try_from(message.state).unwrap_or_default().as_str_name().to_lowercase()
-}
-
-fn fatal(error: AppendError) -> Fatal {
+pub(super) fn fatal(error: AppendError) -> Fatal {
     match error {
         AppendError::Fenced => Fatal::Fenced(error),
         AppendError::Full { .. } | AppendError::Broken(_) => Fatal::Broken(error.to_string()),

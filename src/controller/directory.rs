@@ -60,7 +60,9 @@ impl Directory {
 fn nothing(text: &str) -> Refused {
     Refused::new(RefusedKind::NotFound, Code::NotFound, format!("there is no sweep '{text}'"))
         .at("sweep")
-        .with_help("swath sweep list shows what there is")
+        .with_help(
+            "swath sweep list shows what there is; with --all the deleted ones, which answer to their ids",
+        )
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub(super) enum Message {
     Watch { request: pb::WatchRequest, reply: Opened<pb::WatchResponse> },
     /// Somebody wants a run's output.
     Logs { request: pb::LogsRequest, reply: Opened<pb::LogsChunk> },
+    /// Nobody reads that output any more.
+    Unfollow { number: u64 },
     /// An agent's stream is open; what it is to hear goes to `down`.
     LinkOpened { link: LinkId },
     /// It said something.

@@ -5,8 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::controller::{row, words};
 use crate::pb;
+use crate::spec::Definition;
 use crate::store::Digest;
-use crate::sweep::{Body, EndWhy, Event, Fence, PauseWhy, Pos, Report, State, SweepPhase, Trial};
+use crate::sweep::{
+    Body, EndWhy, Event, Fence, Outcome, PauseWhy, Pos, Report, Shown, State, SweepPhase, TextRef, Trial,
+    TrialView,
+};
 
 /// Points of a curve that a live view is given.
 const POINTS: usize = 200;
@@ -28,6 +32,8 @@ pub(super) struct Loaded {
     /// Trials as people see them: those that are not final, and those of the batch.
     pub(super) rows: BTreeMap<Trial, pb::Trial>,
     pub(super) tally: Tally,
+    /// Trials that limits and space allow; none: no end. Follows from the definition, and a grid takes time to count.
+    planned: Option<u128>,
     pub(super) best: Option<pb::Trial>,
     /// What the run that just ended said last: metric values and the step.
     pub(super) ended_last: Option<(BTreeMap<String, f64>, Option<i64>)>,
@@ -73,7 +79,8 @@ pub(super) struct Tally {
     pub(super) wall: Duration,
     pub(super) running_since: Option<Instant>,
     pub(super) ended: Option<prost_types::Timestamp>,
-    /// The last lines of the last run that failed.
+    /// The last lines of the last run that failed, where they are stored, and once they have been read.
+    pub(super) failed: Option<TextRef>,
     pub(super) failed_tail: String,
 }
 
@@ -104,6 +111,15 @@ impl LiveRun {
         LiveRun { assigned: assigned_at(fence), names: Some(Vec::new()), gpus, ..LiveRun::default() }
     }
 
+    /// What an earlier process was told, as it stored it: what a run said before its cursor is not said again.
+    pub(super) fn know_names(&mut self, row: &pb::Trial) {
+        let stored = row.runs.last().filter(|run| assigned_at(Fence(run.fence)) == self.assigned);
+        if let Some(run) = stored.filter(|run| run.names_seq > 0) {
+            self.names = Some(run.names.clone());
+            self.names_seq = run.names_seq;
+        }
+    }
+
     /// Takes in a report that the state took in.
     pub(super) fn report(&mut self, report: &Report, objective: Option<u32>) {
         self.digest.add(self.assigned, report);
@@ -125,21 +141,6 @@ impl Tally {
     /// Time in state running until `now`.
     pub(super) fn wall(&self, now: Instant) -> Duration {
         self.wall + self.running_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
-    }
-
-    /// What the row of an earlier process says.
-    pub(super) fn restore(&mut self, row: &pb::Sweep, now: Instant) {
-        let wall = row.wall.and_then(|wall| Duration::try_from(wall).ok()).unwrap_or_default();
-        *self = Tally {
-            trend: row.trend.clone(),
-            since_gain: row.since_gain,
-            run_seconds: std::mem::take(&mut self.run_seconds),
-            infeasible: row.counts.map_or(0, |counts| counts.infeasible),
-            wall,
-            running_since: self.running_since.map(|_| now),
-            ended: row.ended,
-            failed_tail: row.remarks.get(1..).unwrap_or_default().join("\n"),
-        };
     }
 
     fn phase(&mut self, phase: &SweepPhase, now: Instant) {
@@ -175,6 +176,7 @@ impl Loaded {
         let mut tally = Tally::default();
         tally.phase(state.phase(), now);
         Loaded {
+            planned: planned(state.definition()),
             state,
             project,
             owner,
@@ -196,7 +198,19 @@ impl Loaded {
         u32::try_from(at).ok()
     }
 
-    /// What an event that the state took in means for the rest; `infeasible`: whether the trial's row was so before.
+    /// Counts the trials that ended well and break a constraint.
+    pub(super) fn count_infeasible(&mut self) {
+        if self.state.definition().constraints.is_empty() {
+            return;
+        }
+        let breaks = |view: &TrialView| {
+            matches!(view.shown, Shown::Succeeded | Shown::Stopped) && view.feasible == Some(false)
+        };
+        let views = (1..=self.state.trials()).filter_map(|trial| self.state.trial_view(Trial(trial)));
+        self.tally.infeasible = u32::try_from(views.filter(breaks).count()).unwrap_or(u32::MAX);
+    }
+
+    /// What an event that the state took in means for the rest.
     pub(super) fn follow(&mut self, event: &Event, now: Instant) {
         self.tally.phase(self.state.phase(), now);
         match &event.body {
@@ -210,7 +224,10 @@ impl Loaded {
                     live.started = Some(now);
                 }
             }
-            Body::RunEnded { run, ended, marks, .. } => {
+            Body::RunEnded { run, ended, marks, outcome } => {
+                if let (Outcome::Failed(_), Some(tail)) = (outcome, &ended.tail) {
+                    self.tally.failed = Some(tail.clone());
+                }
                 let run = self.runs.remove(&run.trial);
                 self.ended_last = run.map(|run| (self.named(&run.last), run.last_step));
                 self.tally.run_seconds.push_back(ended.wall_ms as f64 / 1000.0);
@@ -224,6 +241,7 @@ impl Loaded {
             }
             Body::SweepEnded { .. } => self.tally.ended = Some(pb::timestamp(event.at)),
             Body::SweepResumed { .. } => self.tally.ended = None,
+            Body::SweepChanged { .. } => self.planned = planned(self.state.definition()),
             _ => {}
         }
     }
@@ -290,7 +308,7 @@ impl Loaded {
                 })
                 .collect(),
             seed: state.seed().to_string(),
-            trials: self.planned().map(|n| n.to_string()),
+            trials: self.planned.map(|n| n.to_string()),
             counts: Some(pb::Counts {
                 queued: counts.queued,
                 running: counts.running,
@@ -326,20 +344,6 @@ impl Loaded {
         }
     }
 
-    /// The trials that limits and space allow; none: no end.
-    fn planned(&self) -> Option<u128> {
-        let definition = self.state.definition();
-        let cap = definition.run_cap.map(u128::from);
-        let space = match definition.method {
-            crate::spec::Method::Grid => definition.space.grid().ok().and_then(|grid| match grid.len() {
-                crate::space::Count::Exact(n) => Some(n),
-                crate::space::Count::Beyond => None,
-            }),
-            _ => None,
-        };
-        [cap, space].into_iter().flatten().min()
-    }
-
     /// The exit code of `swath run` for how the sweep stands: ended, or paused by itself or by somebody.
     fn verdict(&self) -> Option<u32> {
         let state = &self.state;
@@ -366,6 +370,18 @@ impl Loaded {
         }
         remarks
     }
+}
+
+fn planned(definition: &Definition) -> Option<u128> {
+    let cap = definition.run_cap.map(u128::from);
+    let space = match definition.method {
+        crate::spec::Method::Grid => definition.space.grid().ok().and_then(|grid| match grid.len() {
+            crate::space::Count::Exact(n) => Some(n),
+            crate::space::Count::Beyond => None,
+        }),
+        _ => None,
+    };
+    [cap, space].into_iter().flatten().min()
 }
 
 fn shown(phase: &SweepPhase) -> pb::sweep::State {

@@ -16,16 +16,19 @@ mod fleet;
 mod handle;
 mod links;
 mod loaded;
+mod logs;
 mod mailbox;
 mod pending;
 mod placement;
 mod readers;
+mod rebuild;
 mod recovery;
 mod refused;
 mod row;
 mod start;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod words;
 
 pub use handle::{Handle, Stream};

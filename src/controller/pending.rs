@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::controller::Refused;
 use crate::controller::feed::Fresh;
 use crate::controller::handle::{Answer, Call, LinkId, Opened};
+use crate::controller::logs::{Piece, Stored};
 use crate::pb::{self, RunId};
 use crate::store::Batch;
 use crate::sweep::{SweepId, Trial};
@@ -33,6 +34,8 @@ pub(super) enum Job {
     ListSweeps {
         request: pb::ListSweepsRequest,
         caller: Arc<str>,
+        /// Agents that are there now: no row knows.
+        alive: BTreeSet<String>,
         reply: oneshot::Sender<Result<Answer, Refused>>,
     },
     ListTrials {
@@ -67,9 +70,13 @@ pub(super) enum Job {
     },
     /// The stored tail of a run's output.
     Tail {
-        sweep: SweepId,
-        trial: Trial,
-        note: &'static str,
+        wanted: Stored,
+        reply: Opened<pb::LogsChunk>,
+    },
+    /// Output that comes from an agent.
+    Relay {
+        number: u64,
+        outlet: mpsc::Receiver<Piece>,
         reply: Opened<pb::LogsChunk>,
     },
     /// A sweep that is over, for a command on it.
@@ -85,9 +92,6 @@ pub(super) struct Asked {
     pub(super) actor: Arc<str>,
     pub(super) reply: oneshot::Sender<Result<Answer, Refused>>,
 }
-
-/// The stream of a run's output.
-pub(super) type Follower = mpsc::Sender<Result<pb::LogsChunk, Refused>>;
 
 /// The hash of a request that was carried out, and its answer.
 pub(super) type CarriedOut = ([u8; 32], Result<Answer, Refused>);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::controller::fleet::Fleet;
-use crate::controller::links::{Agent, Links};
+use crate::controller::links::{Agent, Link, Links};
 use crate::controller::loaded::Loaded;
 use crate::spec::{Definition, Gpus};
 use crate::sweep::{Device, GpuGrant, Offer, Placement, Trial};
@@ -79,15 +79,21 @@ fn whole(agent: &Agent, fleet: &Fleet, wanted: usize) -> Option<Vec<Device>> {
 
 /// Trials whose run has been silent for longer than the sweep waits.
 pub(super) fn silent(loaded: &Loaded, links: &Links, now: Instant) -> BTreeSet<Trial> {
-    let Some(patience) = loaded.state.definition().on_silence.replace_after else { return BTreeSet::new() };
+    let patience = loaded.state.definition().on_silence.replace_after.filter(|_| !all_are_there(links));
+    let Some(patience) = patience else { return BTreeSet::new() };
     let is_silent = |agent: &str| links.gone_since(agent).is_some_and(|since| since + patience <= now);
     let runs = loaded.state.live_runs();
     runs.filter(|run| run.placements.iter().any(|p| is_silent(&p.agent))).map(|run| run.run.trial).collect()
 }
 
+/// Nobody is waited for: the common case, and cheap to see.
+fn all_are_there(links: &Links) -> bool {
+    links.agents().all(|(_, agent)| !matches!(agent.link, Link::Over { .. }))
+}
+
 /// When the next run of the sweep becomes silent, after `seen`.
 pub(super) fn next_silent(loaded: &Loaded, links: &Links, seen: Instant) -> Option<Instant> {
-    let patience = loaded.state.definition().on_silence.replace_after?;
+    let patience = loaded.state.definition().on_silence.replace_after.filter(|_| !all_are_there(links))?;
     let runs = loaded.state.live_runs();
     let times =
         runs.flat_map(|run| run.placements).filter_map(|p| Some(links.gone_since(&p.agent)? + patience));

@@ -1,14 +1,15 @@
-//! Everything that only reads what is stored: lists, one trial with its curves, export, watching. On blocking threads,
+//! Everything that only reads what is stored: lists, one trial with its curves, export. On blocking threads,
 //! beside the core.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::controller::core::{SELF_NAME, internal};
-use crate::controller::feed::{Feed, Page, event_message, report_message};
+use crate::controller::feed::{Feed, event_message};
 use crate::controller::handle::{Answer, Message};
 use crate::controller::mailbox::Mailbox;
 use crate::controller::pending::Job;
@@ -16,7 +17,7 @@ use crate::controller::{Refused, recovery};
 use crate::pb;
 use crate::spec::Code;
 use crate::store::{
-    Entry, Log, ReadError, Reader, Readers, Reports, SweepFilter, TrialFilter, backup, verify,
+    Entry, Log, ReadError, Reader, Readers, Reports, SweepFilter, TrialFilter, TrialOrder, backup, verify,
 };
 use crate::sweep::{Body, Pos, Report, Run, SweepId, Timestamp, Trial};
 
@@ -34,14 +35,28 @@ pub(super) struct Library {
     pub(super) feed: Arc<Feed>,
     pub(super) mailbox: Mailbox<Message>,
     pub(super) database: Arc<Path>,
+    /// Places for those who watch.
+    pub(super) watchers: Arc<Semaphore>,
 }
 
 impl Library {
-    /// Does the work; blocks.
-    pub(super) fn work(&self, job: Job) {
+    /// Begins the work: what waits for news is a task, what reads has a thread.
+    pub(super) fn begin(&self, job: Job, pool: &tokio::runtime::Handle) {
+        let library = self.clone();
         match job {
-            Job::ListSweeps { request, caller, reply } => {
-                answer(reply, self.list_sweeps(&request, &caller).map(Answer::ListSweeps))
+            Job::Watch { sweep, request, metrics, reply } => {
+                drop(pool.spawn(library.watch(sweep, request, metrics, reply)));
+            }
+            Job::Relay { number, outlet, reply } => drop(pool.spawn(library.relay(number, outlet, reply))),
+            job => drop(pool.spawn_blocking(move || library.work(job))),
+        }
+    }
+
+    fn work(&self, job: Job) {
+        match job {
+            Job::Watch { .. } | Job::Relay { .. } => {}
+            Job::ListSweeps { request, caller, alive, reply } => {
+                answer(reply, self.list_sweeps(&request, &caller, &alive).map(Answer::ListSweeps))
             }
             Job::ListTrials { sweep, request, reply } => {
                 answer(reply, self.list_trials(sweep, &request).map(Answer::ListTrials))
@@ -54,18 +69,10 @@ impl Library {
             Job::Export { sweep, request, metrics, reply } => {
                 open(reply, |to| self.export(sweep, &request, metrics, &to))
             }
-            Job::Watch { sweep, request, metrics, reply } => {
-                open(reply, |to| self.watch(sweep, &request, metrics, &to))
-            }
-            Job::Tail { sweep, trial, note, reply } => open(reply, |to| {
-                let row = self.reader()?.trial(sweep, trial.0).map_err(unread)?;
-                let row = row.ok_or_else(|| no_trial(sweep, trial))?;
-                let row = decode::<pb::Trial>(&row.body)?;
+            Job::Tail { wanted, reply } => open(reply, |to| {
+                let chunk = self.stored_output(wanted)?;
                 // A receiver that is gone wants nothing more.
-                let _ = to.blocking_send(Ok(pb::LogsChunk {
-                    data: row.tail.into_bytes().into(),
-                    note: note.to_owned(),
-                }));
+                let _ = to.blocking_send(Ok(chunk));
                 Ok(())
             }),
             Job::Fold { sweep } => {
@@ -78,7 +85,13 @@ impl Library {
         }
     }
 
-    fn reader(&self) -> Result<Reader, Refused> {
+    /// A trial's row.
+    pub(super) fn row(&self, sweep: SweepId, trial: Trial) -> Result<pb::Trial, Refused> {
+        let row = self.reader()?.trial(sweep, trial.0).map_err(unread)?;
+        decode(&row.ok_or_else(|| no_trial(sweep, trial))?.body)
+    }
+
+    pub(super) fn reader(&self) -> Result<Reader, Refused> {
         self.readers.get().map_err(unread)
     }
 
@@ -86,6 +99,7 @@ impl Library {
         &self,
         request: &pb::ListSweepsRequest,
         caller: &str,
+        alive: &BTreeSet<String>,
     ) -> Result<pb::ListSweepsResponse, Refused> {
         let wanted = page_size(request.page_size);
         let mut filter = SweepFilter {
@@ -103,7 +117,8 @@ impl Library {
             let is_last = rows.len() < PAGE;
             for row in rows {
                 filter.after = Some((row.created, row.id));
-                let message = decode::<pb::Sweep>(&row.body)?;
+                let mut message = decode::<pb::Sweep>(&row.body)?;
+                message.home_alive = alive.contains(&message.home);
                 if is_wanted(&message, request, caller) {
                     sweeps.push(message);
                 }
@@ -123,67 +138,58 @@ impl Library {
         sweep: SweepId,
         request: &pb::ListTrialsRequest,
     ) -> Result<pb::ListTrialsResponse, Refused> {
-        let (key, is_reversed) = match request.sort.strip_prefix('-') {
+        let (key, reversed) = match request.sort.strip_prefix('-') {
             Some(key) => (key, true),
             None => (request.sort.as_str(), false),
         };
-        let states = if request.state.is_empty() { Vec::new() } else { vec![request.state.clone()] };
-        let mut trials = self.all_trials(sweep, &states)?;
-        let value = |trial: &pb::Trial| trial.objectives.first().and_then(|objective| objective.value);
-        let seconds = |trial: &pb::Trial| -> f64 {
-            let of = |run: &pb::Run| {
-                run.duration.as_ref().map_or(0.0, |d| d.seconds as f64 + f64::from(d.nanos) * 1e-9)
-            };
-            trial.runs.iter().map(of).sum()
-        };
-        match key {
-            "" | "trial" => {}
-            "value" => {
-                let maximize = trials
-                    .iter()
-                    .flat_map(|t| t.objectives.first())
-                    .any(|o| o.goal == i32::from(pb::objective::Goal::Maximize));
-                let sign = if maximize { -1.0 } else { 1.0 };
-                trials.sort_by(|a, b| {
-                    let key = |t: &pb::Trial| value(t).map_or(f64::INFINITY, |value| sign * value);
-                    key(a).total_cmp(&key(b))
-                });
-            }
-            "duration" => trials.sort_by(|a, b| seconds(a).total_cmp(&seconds(b))),
+        let reader = self.reader()?;
+        let order = match key {
+            "" | "trial" => TrialOrder::Number,
+            "value" if maximizes(&reader, sweep)? => TrialOrder::Largest,
+            "value" => TrialOrder::Smallest,
+            "duration" => TrialOrder::Seconds,
             other => {
                 return Err(Refused::invalid(
                     "sort",
                     format!("sort is '{other}'; allowed are trial, value, duration"),
                 ));
             }
-        }
-        if is_reversed {
-            trials.reverse();
-        }
-        let from: usize = match request.page_token.as_str() {
-            "" => 0,
-            token => token
-                .parse()
-                .map_err(|_| Refused::invalid("page_token", "it is not a page token of this list"))?,
         };
         let wanted = page_size(request.page_size);
-        let next = if from + wanted < trials.len() { (from + wanted).to_string() } else { String::new() };
-        Ok(pb::ListTrialsResponse {
-            trials: trials.into_iter().skip(from).take(wanted).collect(),
-            next_page_token: next,
-        })
+        let states = if request.state.is_empty() { Vec::new() } else { vec![request.state.clone()] };
+        let mut filter = TrialFilter { states, order, reversed, limit: wanted, ..TrialFilter::default() };
+        let token = match request.page_token.as_str() {
+            "" => None,
+            token => Some(
+                token
+                    .parse()
+                    .map_err(|_| Refused::invalid("page_token", "it is not a page token of this list"))?,
+            ),
+        };
+        // By number a page begins behind the last trial; by what changes, behind so many rows.
+        match order {
+            TrialOrder::Number => filter.after = token,
+            _ => filter.skip = token.unwrap_or(0) as usize,
+        }
+        let rows = reader.trials(sweep, &filter).map_err(unread)?;
+        let next_page_token = match (rows.last(), order) {
+            (Some(last), TrialOrder::Number) if rows.len() == wanted => last.trial.to_string(),
+            (Some(_), _) if rows.len() == wanted => (filter.skip + wanted).to_string(),
+            _ => String::new(),
+        };
+        let trials = rows.iter().map(|row| decode::<pb::Trial>(&row.body)).collect::<Result<_, _>>()?;
+        Ok(pb::ListTrialsResponse { trials, next_page_token })
     }
 
-    fn all_trials(&self, sweep: SweepId, states: &[String]) -> Result<Vec<pb::Trial>, Refused> {
-        let reader = self.reader()?;
-        let mut filter = TrialFilter { states: states.to_vec(), after: 0, limit: PAGE };
-        let mut trials = Vec::new();
+    /// Hands over a sweep's trials by number, in pages; `take` says whether it wants more.
+    fn each_page(&self, sweep: SweepId, mut take: impl FnMut(Vec<pb::Trial>) -> bool) -> Result<(), Refused> {
+        let mut filter = TrialFilter { limit: PAGE, ..TrialFilter::default() };
         loop {
-            let rows = reader.trials(sweep, &filter).map_err(unread)?;
-            let Some(last) = rows.last() else { return Ok(trials) };
-            filter.after = last.trial;
-            for row in &rows {
-                trials.push(decode::<pb::Trial>(&row.body)?);
+            let rows = self.reader()?.trials(sweep, &filter).map_err(unread)?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            filter.after = Some(last.trial);
+            if !take(rows.iter().map(|row| decode::<pb::Trial>(&row.body)).collect::<Result<_, _>>()?) {
+                return Ok(());
             }
         }
     }
@@ -193,6 +199,7 @@ impl Library {
         let names = if metrics.is_empty() { self.names(sweep)? } else { metrics };
         let reader = self.reader()?;
         let row = reader.trial(sweep, trial.0).map_err(unread)?.ok_or_else(|| no_trial(sweep, trial))?;
+        let ranked = row.ranked;
         let mut row = decode::<pb::Trial>(&row.body)?;
         let mut series: Vec<std::collections::BTreeMap<i64, f64>> = vec![Default::default(); names.len()];
         for run in &row.runs {
@@ -224,33 +231,14 @@ impl Library {
         let first = row.objectives.first().map(|objective| objective.name.clone());
         let curve = row.series.iter().find(|series| Some(&series.name) == first.as_ref());
         row.curve = curve.map(|series| series.points.clone()).unwrap_or_default();
-        row.rank = self.rank(sweep, &row)?;
+        let maximize = row.objectives.first().is_some_and(maximized);
+        let ahead = ranked.map(|value| reader.ranked_before(sweep, value, maximize)).transpose();
+        row.rank = ahead.map_err(unread)?.map(|ahead| ahead + 1);
         Ok(row)
     }
 
-    /// Its place among the feasible trials that succeeded or were stopped.
-    fn rank(&self, sweep: SweepId, row: &pb::Trial) -> Result<Option<u32>, Refused> {
-        let states = ["succeeded".to_owned(), "stopped".to_owned()];
-        let value = |trial: &pb::Trial| trial.objectives.first().and_then(|objective| objective.value);
-        let over = [pb::trial::State::Succeeded, pb::trial::State::Stopped].map(i32::from);
-        let (Some(own), true) = (value(row).filter(|_| row.feasible), over.contains(&row.state)) else {
-            return Ok(None);
-        };
-        let maximize =
-            row.objectives.first().is_some_and(|o| o.goal == i32::from(pb::objective::Goal::Maximize));
-        let better = |other: f64| if maximize { other > own } else { other < own };
-        let ahead = self
-            .all_trials(sweep, &states)?
-            .iter()
-            .filter(|t| t.feasible)
-            .filter_map(value)
-            .filter(|v| better(*v))
-            .count();
-        Ok(u32::try_from(ahead + 1).ok())
-    }
-
     /// The sweep's dictionary of metric names.
-    fn names(&self, sweep: SweepId) -> Result<Vec<String>, Refused> {
+    pub(super) fn names(&self, sweep: SweepId) -> Result<Vec<String>, Refused> {
         let mut names = Vec::new();
         let take = |entry| {
             if let Entry::Event(event) = entry
@@ -311,11 +299,7 @@ impl Library {
         let send = |chunk: pb::ExportChunk| to.blocking_send(Ok(chunk)).is_ok();
         match What::try_from(request.what).unwrap_or_default() {
             What::Trials | What::Unspecified => {
-                for page in self.all_trials(sweep, &[])?.chunks(PAGE) {
-                    if !send(pb::ExportChunk { trials: page.to_vec(), ..Default::default() }) {
-                        return Ok(());
-                    }
-                }
+                self.each_page(sweep, |trials| send(pb::ExportChunk { trials, ..Default::default() }))?;
             }
             What::Best => {
                 let row = self.reader()?.sweep(sweep).map_err(unread)?;
@@ -386,108 +370,17 @@ impl Library {
         };
         Ok(events.into_iter().map(message).collect())
     }
+}
 
-    /// First from the store until the ring has the rest, then as it comes.
-    fn watch(
-        &self,
-        sweep: SweepId,
-        request: &pb::WatchRequest,
-        metrics: Vec<String>,
-        to: &mpsc::Sender<Result<pb::WatchResponse, Refused>>,
-    ) -> Result<(), Refused> {
-        let events_only = request.reports == i32::from(pb::watch_request::ReportDetail::None);
-        let mut after = Pos(request.from.saturating_sub(1));
-        let mut news = self.feed.news();
-        if !metrics.is_empty() {
-            self.feed.know(sweep, &metrics);
-        }
-        loop {
-            let head = *news.borrow_and_update();
-            match self.feed.page(sweep, after, events_only) {
-                Page::Entries { entries, to: reached } => {
-                    let is_news = !entries.is_empty();
-                    if is_news && to.blocking_send(Ok(pb::WatchResponse { entries, pos: reached.0 })).is_err()
-                    {
-                        return Ok(());
-                    }
-                    after = reached;
-                    if reached < head {
-                        continue;
-                    }
-                    if !self.wait(&mut news, to) {
-                        return Ok(());
-                    }
-                }
-                Page::Gone => match self.history(sweep, after, head, events_only, to)? {
-                    true => after = head,
-                    false => return Ok(()),
-                },
-            }
-        }
-    }
+fn maximized(objective: &pb::Objective) -> bool {
+    objective.goal == i32::from(pb::objective::Goal::Maximize)
+}
 
-    /// Waits for the next commit; false: nobody watches any more, or nothing will come.
-    fn wait<T>(&self, news: &mut tokio::sync::watch::Receiver<Pos>, to: &mpsc::Sender<T>) -> bool {
-        let runtime = tokio::runtime::Handle::current();
-        runtime.block_on(async {
-            tokio::select! {
-                changed = news.changed() => changed.is_ok(),
-                () = to.closed() => false,
-            }
-        })
-    }
-
-    /// The stored entries in (after, until].
-    fn history(
-        &self,
-        sweep: SweepId,
-        after: Pos,
-        until: Pos,
-        events_only: bool,
-        to: &mpsc::Sender<Result<pb::WatchResponse, Refused>>,
-    ) -> Result<bool, Refused> {
-        let reports = if events_only { Reports::None } else { Reports::All };
-        let mut names = Vec::new();
-        let mut page = Vec::new();
-        let mut is_gone = false;
-        let mut reader = self.reader()?;
-        let actors = self.reader()?;
-        let mut send = |page: &mut Vec<pb::Entry>, pos: Pos| {
-            let entries = std::mem::take(page);
-            is_gone |= to.blocking_send(Ok(pb::WatchResponse { entries, pos: pos.0 })).is_err();
-            !is_gone
-        };
-        let mut listens = true;
-        let take = |entry: Entry| {
-            let (pos, message) = match entry {
-                Entry::Event(event) => {
-                    if let Body::MetricNamed { name, .. } = &event.body {
-                        names.push(name.clone());
-                    }
-                    let actor =
-                        actors.actor(event.actor).ok().flatten().unwrap_or_else(|| SELF_NAME.to_owned());
-                    let json = serde_json::to_value(&event.body).expect("text keys only");
-                    let kind = json["kind"].as_str().unwrap_or_default().to_owned();
-                    (
-                        event.pos,
-                        event_message(sweep, event.pos, event.n, event.at, &actor, kind, json.to_string()),
-                    )
-                }
-                Entry::Report(report) => (report.pos, report_message(sweep, &report, &names)),
-                Entry::Store(_) => return,
-            };
-            if listens && pos > after && pos <= until {
-                page.push(message);
-                if page.len() == PAGE {
-                    listens = send(&mut page, pos);
-                }
-            }
-        };
-        reader
-            .fold(Log::Sweep(sweep), reports, Pos(0), take)
-            .map_err(|error| internal(&error.to_string()))?;
-        Ok(send(&mut page, until))
-    }
+/// Whether the largest value of a sweep is its best.
+fn maximizes(reader: &Reader, sweep: SweepId) -> Result<bool, Refused> {
+    let row = reader.sweep(sweep).map_err(unread)?;
+    let row = row.map(|row| decode::<pb::Sweep>(&row.body)).transpose()?;
+    Ok(row.is_some_and(|row| row.objectives.first().is_some_and(maximized)))
 }
 
 fn for_reports(
@@ -532,7 +425,7 @@ fn decode<M: prost::Message + Default>(bytes: &[u8]) -> Result<M, Refused> {
     M::decode(bytes).map_err(|_| internal("a row of the store is damaged"))
 }
 
-fn unread(error: ReadError) -> Refused {
+pub(super) fn unread(error: ReadError) -> Refused {
     internal(&error.to_string())
 }
 

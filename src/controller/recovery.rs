@@ -1,13 +1,14 @@
 //! From the store back into memory: a sweep is its log, folded by the one `apply`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prost::Message;
 
 use crate::controller::loaded::{Loaded, assigned_at};
+use crate::controller::row;
 use crate::pb;
-use crate::store::{Entry, FoldError, Log, Reader, Reports};
-use crate::sweep::{Body, State, SweepId, Trial};
+use crate::store::{Entry, FoldError, Log, ReadError, Reader, Reports};
+use crate::sweep::{Body, Event, Pos, State, SweepId, SweepPhase, Timestamp, Trial};
 
 /// Why a sweep cannot be loaded; the others go on.
 #[derive(Debug, thiserror::Error)]
@@ -24,25 +25,71 @@ pub(super) enum Damage {
 
 /// Folds a sweep's log.
 pub(super) fn load(reader: &mut Reader, id: SweepId, now: Instant) -> Result<Loaded, Damage> {
-    let folded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fold(reader, id, now)));
-    let mut loaded = folded.map_err(|panic| Damage::Panic(panic_text(&*panic)))??;
-    loaded.state.touch_all();
-    furnish(reader, &mut loaded, now).map_err(|error| Damage::Store(error.into()))?;
+    let mut loaded = fold(reader, id, Reports::Live, now, |_, _| {})?;
+    read_rows(reader, &mut loaded).map_err(|error| Damage::Store(error.into()))?;
     Ok(loaded)
 }
 
-fn fold(reader: &mut Reader, id: SweepId, now: Instant) -> Result<Loaded, Damage> {
+/// A sweep as its log alone has it; `seen` is told each event once the sweep has taken it in.
+pub(super) fn fold(
+    reader: &mut Reader,
+    id: SweepId,
+    reports: Reports,
+    now: Instant,
+    mut seen: impl FnMut(&mut Loaded, &Event),
+) -> Result<Loaded, Damage> {
+    let unread = |error: ReadError| Damage::Store(error.into());
+    let mut wall = Wall { starts: reader.epochs().map_err(unread)?, ..Wall::default() };
     let mut loaded: Option<Loaded> = None;
     let mut misfit = None;
-    reader.fold(Log::Sweep(id), Reports::Live, crate::sweep::Pos(0), |entry| {
-        if misfit.is_none() {
+    let folded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        reader.fold(Log::Sweep(id), reports, Pos(0), |entry| {
+            if misfit.is_some() {
+                return;
+            }
             misfit = take(&mut loaded, id, &entry, now).err();
+            if let (Entry::Event(event), Some(loaded), None) = (&entry, &mut loaded, &misfit) {
+                wall.take(event, loaded.state.phase());
+                seen(loaded, event);
+            }
+        })
+    }));
+    folded.map_err(|panic| Damage::Panic(panic_text(&*panic)))??;
+    let mut loaded = match (misfit, loaded) {
+        (Some(misfit), _) => return Err(misfit),
+        (None, Some(loaded)) => loaded,
+        (None, None) => return Err(Damage::Empty),
+    };
+    loaded.tally.wall = wall.total;
+    loaded.count_infeasible();
+    loaded.state.touch_all();
+    read_texts(reader, &mut loaded).map_err(unread)?;
+    Ok(loaded)
+}
+
+/// Adds up the time in which a sweep was running while a controller was up: between two of its events, or an epoch's
+/// beginning and an event. What an epoch did after its last event is not known.
+#[derive(Default)]
+struct Wall {
+    /// Beginnings of epochs, in order.
+    starts: Vec<(Pos, Timestamp)>,
+    begun: usize,
+    /// The sweep was running from here on.
+    since: Option<Timestamp>,
+    total: Duration,
+}
+
+impl Wall {
+    fn take(&mut self, event: &Event, phase: &SweepPhase) {
+        while let Some((_, at)) = self.starts.get(self.begun).filter(|(pos, _)| *pos < event.pos) {
+            self.since = self.since.map(|_| *at);
+            self.begun += 1;
         }
-    })?;
-    match (misfit, loaded) {
-        (Some(misfit), _) => Err(misfit),
-        (None, Some(loaded)) => Ok(loaded),
-        (None, None) => Err(Damage::Empty),
+        if let Some(since) = self.since {
+            self.total += Duration::from_micros(u64::try_from(event.at.0 - since.0).unwrap_or(0));
+        }
+        let runs = matches!(phase, SweepPhase::Running | SweepPhase::Ending(_));
+        self.since = runs.then_some(event.at);
     }
 }
 
@@ -73,8 +120,8 @@ fn take(loaded: &mut Option<Loaded>, id: SweepId, entry: &Entry, now: Instant) -
     Ok(())
 }
 
-/// What the log itself does not hold: texts, and the rows beside it.
-fn furnish(reader: &Reader, loaded: &mut Loaded, now: Instant) -> Result<(), crate::store::ReadError> {
+/// What events only refer to.
+fn read_texts(reader: &Reader, loaded: &mut Loaded) -> Result<(), ReadError> {
     let text = |reference: Option<&crate::sweep::TextRef>| match reference {
         Some(reference) => reader.text(reference.id).map(Option::unwrap_or_default),
         None => Ok(String::new()),
@@ -83,23 +130,63 @@ fn furnish(reader: &Reader, loaded: &mut Loaded, now: Instant) -> Result<(), cra
     // Erased, or none: the command runs without it.
     loaded.env = serde_json::from_str(&env).unwrap_or_default();
     loaded.notes = text(loaded.state.summary().notes.as_ref())?;
+    loaded.tally.failed_tail = text(loaded.tally.failed.as_ref())?;
     let owner = loaded.state.summary().owner;
     loaded.owner = reader.actor(owner)?.unwrap_or_default();
+    Ok(())
+}
+
+/// The rows that go on: those of trials that are not final, and the best one's.
+fn read_rows(reader: &Reader, loaded: &mut Loaded) -> Result<(), ReadError> {
     let id = loaded.state.id();
     if let Some(row) = reader.sweep(id)? {
         loaded.project = row.project;
-        let message = pb::Sweep::decode(row.body.as_slice()).unwrap_or_default();
-        loaded.tally.restore(&message, now);
-        loaded.best = message.best;
+        // Up to its last commit the process before this one knew better than the log.
+        let wall = pb::Sweep::decode(row.body.as_slice()).unwrap_or_default().wall;
+        let wall = wall.and_then(|wall| Duration::try_from(wall).ok()).unwrap_or_default();
+        loaded.tally.wall = loaded.tally.wall.max(wall);
     }
-    let open: Vec<Trial> =
-        (1..=loaded.state.trials()).map(Trial).filter(|trial| loaded.state.needs_reports(*trial)).collect();
-    for trial in open {
-        if let Some(row) = reader.trial(id, trial.0)? {
-            loaded.rows.insert(trial, pb::Trial::decode(row.body.as_slice()).unwrap_or_default());
+    let read = |trial: Trial| -> Result<Option<pb::Trial>, ReadError> {
+        Ok(reader.trial(id, trial.0)?.and_then(|row| pb::Trial::decode(row.body.as_slice()).ok()))
+    };
+    if let Some(best) = loaded.state.best() {
+        loaded.best = read(best)?;
+    }
+    for trial in (1..=loaded.state.trials()).map(Trial) {
+        if loaded.state.needs_reports(trial)
+            && let Some(row) = read(trial)?
+        {
+            if let Some(live) = loaded.runs.get_mut(&trial) {
+                live.know_names(&row);
+            }
+            loaded.rows.insert(trial, row);
         }
     }
     Ok(())
+}
+
+/// The rows of a sweep and all its trials, made from the log alone.
+pub(super) fn rows(reader: &mut Reader, texts: &Reader, id: SweepId, now: Instant) -> Result<Loaded, Damage> {
+    let mut rows = std::collections::BTreeMap::new();
+    let mut loaded = fold(reader, id, Reports::All, now, |loaded, event| {
+        let Some(trial) = row::about(&event.body) else { return };
+        let row = rows.entry(trial).or_insert_with(|| row::fresh(&loaded.state, trial));
+        // A text or a name that is not there was erased.
+        let text = row::text_of(&event.body).and_then(|text| texts.text(text.id).ok().flatten());
+        let author = texts.actor(event.actor).ok().flatten();
+        let beside = row::Beside {
+            author: author.as_deref().unwrap_or_default(),
+            text: text.as_deref().unwrap_or_default(),
+        };
+        if let (Body::RunEnded { .. }, Some((values, step))) = (&event.body, loaded.ended_last.take()) {
+            row.last = values;
+            row.last_step = step;
+        }
+        row::take(row, event, &loaded.state, beside);
+    })?;
+    loaded.best = loaded.state.best().and_then(|best| rows.get(&best).cloned());
+    loaded.rows = rows;
+    Ok(loaded)
 }
 
 /// The text of a panic.

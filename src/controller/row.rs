@@ -3,10 +3,15 @@
 
 use std::time::Duration;
 
+use prost::Message as _;
+
 use crate::controller::words;
 use crate::pb;
 use crate::space::stream;
-use crate::sweep::{Body, Ended, Event, Mark, Phase, Shown, State, Trial, TrialView};
+use crate::store::{SweepRow, TrialRow};
+use crate::sweep::{
+    Body, Ended, Event, Mark, Phase, Shown, State, SweepId, TextRef, Timestamp, Trial, TrialView,
+};
 
 /// What an event needs beside itself to be shown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +45,48 @@ pub(super) fn about(body: &Body) -> Option<Trial> {
         | Body::SweepRestored {}
         | Body::MetricNamed { .. }
         | Body::BudgetReached { .. } => None,
+    }
+}
+
+/// The text that an event of a trial refers to.
+pub(super) fn text_of(body: &Body) -> Option<&TextRef> {
+    match body {
+        Body::RunEnded { ended, .. } => ended.tail.as_ref(),
+        Body::Annotated { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
+/// The row as it is stored.
+pub(super) fn stored(sweep: SweepId, row: &pb::Trial) -> TrialRow {
+    let value = row.objectives.first().and_then(|objective| objective.value);
+    let over = [pb::trial::State::Succeeded, pb::trial::State::Stopped].map(i32::from);
+    TrialRow {
+        sweep,
+        trial: row.trial,
+        state: pb::trial::State::try_from(row.state).unwrap_or_default().as_str_name().to_lowercase(),
+        value,
+        ranked: value.filter(|_| row.feasible && over.contains(&row.state)),
+        seconds: seconds(row),
+        body: row.encode_to_vec(),
+    }
+}
+
+fn seconds(row: &pb::Trial) -> f64 {
+    let of = |duration: &prost_types::Duration| duration.seconds as f64 + f64::from(duration.nanos) * 1e-9;
+    row.runs.iter().filter_map(|run| run.duration.as_ref()).map(of).sum()
+}
+
+/// A sweep's row as it is stored.
+pub(super) fn stored_sweep(id: SweepId, created: Timestamp, message: &pb::Sweep) -> SweepRow {
+    SweepRow {
+        id,
+        name: message.name.clone(),
+        project: message.project.clone(),
+        state: pb::sweep::State::try_from(message.state).unwrap_or_default().as_str_name().to_lowercase(),
+        hidden: message.hidden,
+        created,
+        body: message.encode_to_vec(),
     }
 }
 
@@ -124,6 +171,7 @@ fn end(run: &mut pb::Run, ended: &Ended) {
     run.peak_memory_bytes = ended.peak_memory;
     run.gpu_hours = ended.wall_ms as f64 * f64::from(ended.gpus) / 3_600_000.0;
     run.reports = ended.reports;
+    (run.names, run.names_seq) = (Vec::new(), 0); // no report will be counted by them any more
     run.notes.extend(ended.notes.iter().cloned());
 }
 

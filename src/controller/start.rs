@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::controller::clock::{Clock, Now};
 use crate::controller::core::{Core, Fatal, SELF_NAME};
@@ -17,6 +17,7 @@ use crate::controller::handle::{Handle, LinkId, Message};
 use crate::controller::mailbox::{Found, Inbox, mailbox};
 use crate::controller::pending::Output;
 use crate::controller::readers::Library;
+use crate::controller::watch::WATCHERS;
 use crate::pb;
 use crate::store::Store;
 use crate::sweep::Timestamp;
@@ -25,6 +26,8 @@ use crate::sweep::Timestamp;
 const GATHER: usize = 4096;
 /// How long deciding may hold up a commit.
 const DECIDE: Duration = Duration::from_millis(2);
+/// How long a batch that nobody waits for waits for company.
+const COMPANY: Duration = Duration::from_millis(2);
 /// A deadline missed by this much: this process stood still.
 const GAP: Duration = Duration::from_secs(1);
 
@@ -101,6 +104,7 @@ pub fn start(store: Store, options: Options) -> Result<Controller, StartError> {
             feed: Arc::clone(&core.feed),
             mailbox: library_mailbox,
             database,
+            watchers: Arc::new(Semaphore::new(WATCHERS)),
         };
         let mut shell = Shell { core, clock, inbox, library, outboxes: core_outboxes, pool };
         let first = shell.commit();
@@ -172,9 +176,21 @@ impl Shell {
             if self.core.store.is_pressed() || now.mono.saturating_duration_since(began) > DECIDE {
                 return;
             }
-            let Some(next) = self.inbox.next() else { return };
+            let Some(next) = self.inbox.next().or_else(|| self.company(began)) else { return };
             *now = self.clock.now();
             self.core.on(next, *now);
+        }
+    }
+
+    /// Something more for a batch that nobody waits for, if it comes soon.
+    fn company(&self, began: Instant) -> Option<Message> {
+        if !self.core.may_wait() {
+            return None;
+        }
+        let patience = COMPANY.saturating_sub(self.clock.now().mono.saturating_duration_since(began));
+        match self.inbox.wait(Some(patience)) {
+            Found::Letter(message) => Some(message),
+            Found::Nothing | Found::Closed => None,
         }
     }
 
@@ -205,8 +221,7 @@ impl Shell {
                 self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).remove(&link);
             }
             Output::Read(job) => {
-                let library = self.library.clone();
-                self.pool.spawn_blocking(move || library.work(job));
+                self.library.begin(job, self.pool.handle());
             }
         }
     }

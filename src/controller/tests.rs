@@ -85,6 +85,15 @@ impl Agent {
         }
     }
 
+    /// The next word on a run's output.
+    async fn follow(&mut self) -> pb::Follow {
+        loop {
+            if let Down::Follow(follow) = self.next().await {
+                return follow;
+            }
+        }
+    }
+
     async fn start(&self, run: &pb::RunKey) {
         let started = pb::Started { seq: 1, nonce: "n".into(), ..Default::default() };
         self.run(run, pb::run_up::Kind::Started(started)).await;
@@ -195,10 +204,8 @@ async fn f01_a_restart_goes_on_where_the_log_ends() {
     };
     let mut agent = Agent::join(&handle, vec![held]).await;
     let Down::Ready(ready) = agent.next().await else { panic!("ready comes first") };
-    assert_eq!(ready.cursors.len(), 1, "{ready:?}");
-    // From its beginning: names are not stored, and what was known is known by its number.
-    agent.start(&run).await;
-    agent.report(&run, 3, 0.5).await;
+    let cursors: Vec<u64> = ready.cursors.iter().map(|cursor| cursor.seq).collect();
+    assert_eq!(cursors, [3], "what was acknowledged is not said again, its names neither");
     agent.report(&run, 4, 0.4).await;
     agent.end(&run, 5).await;
     agent.acknowledged(&run, 5).await;
@@ -227,5 +234,224 @@ async fn b37_a_superseded_run_is_told_to_end_and_b31_an_unknown_sweep_is_not_fou
     assert_eq!(said.run, Some(stale));
     let absent = handle.get_sweep(pb::GetSweepRequest { sweep: "00000000".into() }).await;
     assert_eq!(absent.unwrap_err().kind, RefusedKind::NotFound);
+    handle.shutdown();
+}
+
+/// Two trials that ended, with a note on the second; returns the sweep.
+async fn ended_sweep(place: &Place) -> String {
+    let (lock, Controller { handle, ended }) = place.open();
+    let sweep = handle.create_sweep(creation("")).await.unwrap().sweep.unwrap().sweep;
+    let mut agent = Agent::join(&handle, Vec::new()).await;
+    for value in [0.5, 0.25] {
+        let run = agent.assigned().await;
+        agent.start(&run).await;
+        agent.report(&run, 3, value).await;
+        agent.end(&run, 4).await;
+        if value < 0.5 {
+            agent.acknowledged(&run, 4).await;
+        }
+    }
+    let note = pb::AnnotateRequest {
+        sweep: sweep.clone(),
+        trial: Some(2),
+        text: "look here".into(),
+        ..Default::default()
+    };
+    handle.annotate(note).await.unwrap();
+    handle.shutdown();
+    ended.await.unwrap();
+    drop(lock);
+    sweep
+}
+
+async fn listed(handle: &Handle, sweep: &str) -> (Vec<pb::Sweep>, Vec<pb::Trial>) {
+    let sweeps = handle.list_sweeps(pb::ListSweepsRequest::default()).await.unwrap().sweeps;
+    let request = pb::ListTrialsRequest { sweep: sweep.into(), ..Default::default() };
+    (sweeps, handle.list_trials(request).await.unwrap().trials)
+}
+
+/// Overwrites the first page of a table's rows.
+fn damage(file: &std::path::Path, table: &str) {
+    use std::io::{Seek, SeekFrom, Write};
+    let db = rusqlite::Connection::open(file).unwrap();
+    db.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())).unwrap();
+    let sql = "select rootpage from sqlite_schema where name = ?1";
+    let page: u64 = db.query_row(sql, [table], |row| row.get(0)).unwrap();
+    drop(db);
+    let mut file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.seek(SeekFrom::Start((page - 1) * 4096)).unwrap();
+    file.write_all(&[0xAA; 4096]).unwrap();
+}
+
+#[tokio::test]
+async fn f39_damaged_listings_are_made_anew_from_the_log() {
+    let place = Place::new("rebuild");
+    let sweep = ended_sweep(&place).await;
+    let (lock, Controller { handle, ended }) = place.open();
+    let (sweeps, trials) = listed(&handle, &sweep).await;
+    assert_eq!((sweeps.len(), trials.len()), (1, 2));
+    handle.shutdown();
+    ended.await.unwrap();
+    drop(lock);
+    damage(&place.0.join("store.db"), "trial");
+    damage(&place.0.join("store.db"), "sweep");
+    let (_lock, Controller { handle, .. }) = place.open();
+    let (mut again, rows) = listed(&handle, &sweep).await;
+    assert_eq!(rows, trials);
+    // The log knows the time of the running process only up to its last event.
+    again[0].wall = sweeps[0].wall;
+    assert_eq!(again, sweeps);
+    handle.shutdown();
+}
+
+#[tokio::test]
+async fn what_a_sweep_adds_up_survives_a_restart() {
+    let place = Place::new("tally");
+    let (lock, Controller { handle, ended }) = place.open();
+    let sweep = handle.create_sweep(creation("")).await.unwrap().sweep.unwrap().sweep;
+    let mut agent = Agent::join(&handle, Vec::new()).await;
+    let run = agent.assigned().await;
+    agent.start(&run).await;
+    agent.report(&run, 3, 0.5).await;
+    agent.end(&run, 4).await;
+    agent.assigned().await;
+    let before = get(&handle, &sweep).await;
+    assert_eq!((before.trend.len(), before.run_seconds.len()), (1, 1));
+    handle.shutdown();
+    ended.await.unwrap();
+    drop((lock, agent));
+    let file = place.0.join("store.db");
+    rusqlite::Connection::open(&file).unwrap().execute("delete from sweep", []).unwrap();
+    let (_lock, Controller { handle, .. }) = place.open();
+    let after = get(&handle, &sweep).await;
+    assert_eq!((&after.trend, after.since_gain), (&before.trend, before.since_gain));
+    assert_eq!(after.run_seconds, before.run_seconds);
+    let wall = |sweep: &pb::Sweep| Duration::try_from(sweep.wall.unwrap()).unwrap();
+    assert!(wall(&after) > Duration::ZERO, "the log alone knows most of it");
+    assert_eq!(after.best.map(|best| best.trial), Some(1));
+    handle.shutdown();
+}
+
+#[tokio::test]
+async fn a_list_knows_which_homes_live() {
+    let place = Place::new("homes");
+    let (_lock, Controller { handle, .. }) = place.open();
+    let sweep = handle.create_sweep(creation("")).await.unwrap().sweep.unwrap().sweep;
+    assert!(!listed(&handle, &sweep).await.0[0].home_alive);
+    let mut agent = Agent::join(&handle, Vec::new()).await;
+    agent.assigned().await;
+    assert!(listed(&handle, &sweep).await.0[0].home_alive);
+    handle.shutdown();
+}
+
+#[tokio::test]
+async fn five_hundred_watchers_hear_of_the_same_event() {
+    let place = Place::new("watchers");
+    let (_lock, Controller { handle, .. }) = place.open();
+    let sweep = handle.create_sweep(creation("")).await.unwrap().sweep.unwrap().sweep;
+    let request = pb::WatchRequest { sweep: sweep.clone(), ..Default::default() };
+    let mut watchers = Vec::new();
+    for _ in 0..500 {
+        watchers.push(handle.watch(request.clone()).await.unwrap());
+    }
+    let pause = pb::PauseSweepRequest { sweep, ..Default::default() };
+    handle.pause_sweep(pause).await.unwrap();
+    for watcher in &mut watchers {
+        let mut kinds = Vec::new();
+        while kinds.last().is_none_or(|kind| kind != "SweepPaused") {
+            let page = tokio::time::timeout(Duration::from_secs(20), watcher.recv()).await;
+            kinds.extend(page.unwrap().unwrap().unwrap().entries.into_iter().map(|entry| entry.kind));
+        }
+        assert_eq!(kinds, ["SweepCreated", "SweepPaused"]);
+    }
+    handle.shutdown();
+}
+
+#[tokio::test]
+async fn a_watcher_reads_on_from_the_store_where_the_ring_does_not_reach() {
+    let place = Place::new("history");
+    let sweep = ended_sweep(&place).await;
+    let (_lock, Controller { handle, .. }) = place.open();
+    let mut watch = handle.watch(pb::WatchRequest { sweep, ..Default::default() }).await.unwrap();
+    let page = tokio::time::timeout(Duration::from_secs(10), watch.recv()).await.unwrap().unwrap().unwrap();
+    let positions: Vec<u64> = page.entries.iter().map(|entry| entry.pos).collect();
+    assert!(positions.is_sorted() && positions.len() > 8, "{positions:?}");
+    let reports: Vec<&str> =
+        page.entries.iter().filter(|e| e.kind == "Report").map(|e| e.body_json.as_str()).collect();
+    assert!(reports.len() == 2 && reports[0].contains("\"loss\":0.5"), "{reports:?}");
+    handle.shutdown();
+}
+
+#[tokio::test]
+async fn trials_are_listed_in_pages_in_any_order() {
+    let place = Place::new("pages");
+    let sweep = ended_sweep(&place).await;
+    let (_lock, Controller { handle, .. }) = place.open();
+    for (sort, wanted) in [("", [1, 2]), ("-trial", [2, 1]), ("value", [2, 1]), ("-value", [1, 2])] {
+        let mut request = pb::ListTrialsRequest {
+            sweep: sweep.clone(),
+            sort: sort.into(),
+            page_size: 1,
+            ..Default::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = handle.list_trials(request.clone()).await.unwrap();
+            found.extend(page.trials.iter().map(|trial| trial.trial));
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
+        }
+        assert_eq!(found, wanted, "{sort}");
+    }
+    for (trial, rank) in [(1, 2), (2, 1)] {
+        let request = pb::GetTrialRequest { sweep: sweep.clone(), trial, best: false };
+        assert_eq!(handle.get_trial(request).await.unwrap().rank, Some(rank));
+    }
+    handle.shutdown();
+}
+
+#[tokio::test]
+async fn the_output_of_a_run_comes_from_its_agent_until_nobody_reads() {
+    let place = Place::new("logs");
+    let (_lock, Controller { handle, .. }) = place.open();
+    let sweep = handle.create_sweep(creation("")).await.unwrap().sweep.unwrap().sweep;
+    let mut agent = Agent::join(&handle, Vec::new()).await;
+    let run = agent.assigned().await;
+    agent.start(&run).await;
+    let request = pb::LogsRequest { sweep, trial: 1, follow: true, ..Default::default() };
+    let mut lines = handle.logs(request.clone()).await.unwrap();
+    let follow = agent.follow().await;
+    assert!(!follow.cancel);
+    let piece = pb::Output { request: follow.request, data: "hello".into(), ..Default::default() };
+    agent.say(Up::Output(piece.clone())).await;
+    assert_eq!(lines.recv().await.unwrap().unwrap().data, "hello");
+    drop(lines);
+    let cancel = agent.follow().await;
+    assert!(cancel.cancel && cancel.request == follow.request);
+
+    // A reader that reads nothing for too long is told so, after all that it was in time for.
+    let mut lines = handle.logs(request.clone()).await.unwrap();
+    let piece = pb::Output { request: agent.follow().await.request, ..piece };
+    for _ in 0..1200 {
+        agent.say(Up::Output(piece.clone())).await;
+    }
+    assert!(agent.follow().await.cancel);
+    let mut last = lines.recv().await.unwrap();
+    let mut count = 0;
+    while last.is_ok() {
+        count += 1;
+        last = lines.recv().await.expect("it says that it breaks off");
+    }
+    assert!((1000..1200).contains(&count), "{count}");
+
+    // Once the run is over, what was stored is shown, of the attempt that is asked for.
+    agent.end(&run, 3).await;
+    agent.acknowledged(&run, 3).await;
+    let mut stored = handle.logs(request.clone()).await.unwrap();
+    assert_eq!(stored.recv().await.unwrap().unwrap().data, "bye");
+    let mut absent = handle.logs(pb::LogsRequest { attempt: 7, ..request }).await.unwrap();
+    assert_eq!(absent.recv().await.unwrap().unwrap_err().kind, RefusedKind::NotFound);
     handle.shutdown();
 }

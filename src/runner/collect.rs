@@ -3,9 +3,12 @@
 //! Output is looked at behind the log, never before it: up to 8 MiB of it wait here. Beyond that it is counted and not
 //! looked at until all that waits is done, so a script that floods its stdout is not slowed down. A line that such a
 //! gap cuts is filled up until it is too long to be parsed: two halves of lines never make a number.
+//!
+//! A reader that panics is put away and noted; the run and the other readers go on.
 
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::channels::{Dropped, Files, LINE_BYTES, LineReader, LineRules, Merge, PatternError, Row, Sources};
@@ -19,6 +22,7 @@ const PIECE: usize = 8 << 10;
 
 /// Number of a stream: stdout, stderr.
 pub(crate) type StreamId = usize;
+pub(crate) const STDERR: StreamId = 1;
 
 /// Reads all channels of a run.
 pub(crate) struct Collector {
@@ -32,6 +36,7 @@ pub(crate) struct Collector {
     files: Files,
     files_at: Instant,
     merge: Merge,
+    faults: Vec<String>,
 }
 
 struct Lines {
@@ -63,6 +68,7 @@ impl Collector {
             files,
             files_at: now,
             merge: Merge::new(&spec.wanted),
+            faults: Vec::new(),
         })
     }
 
@@ -103,7 +109,10 @@ impl Collector {
         let (Some((stream, bytes)), Some(lines)) = (self.backlog.front(), &mut self.lines) else { return };
         let piece = &bytes[self.looked_at..bytes.len().min(self.looked_at + PIECE)];
         let merge = &mut self.merge;
-        lines[*stream].reader.feed(piece, &mut |reading| merge.add(reading));
+        let feed = || lines[*stream].reader.feed(piece, &mut |reading| merge.add(reading));
+        if !survives("the output", &mut self.faults, feed) {
+            return self.ignore_lines();
+        }
         self.looked_at += piece.len();
         self.backlog_bytes -= piece.len();
         if self.looked_at == bytes.len() {
@@ -129,9 +138,19 @@ impl Collector {
         let is_due = self.files.timeout().is_some_and(|timeout| self.files_at + timeout <= now);
         if is_readable || is_due {
             self.files_at = now;
-            let merge = &mut self.merge;
-            self.files.ready(&mut |reading| merge.add(reading));
+            let (merge, files) = (&mut self.merge, &mut self.files);
+            if !survives("the files", &mut self.faults, || files.ready(&mut |reading| merge.add(reading))) {
+                self.files = Files::new(Sources { metrics: None, wandb_dir: None });
+            }
         }
+    }
+
+    /// The output is passed on, and not looked at any more.
+    fn ignore_lines(&mut self) {
+        self.lines = None;
+        self.unread += self.backlog_bytes as u64;
+        self.backlog.clear();
+        (self.backlog_bytes, self.looked_at) = (0, 0);
     }
 
     /// Rows that may go on now.
@@ -145,12 +164,13 @@ impl Collector {
             self.read_lines();
         }
         let merge = &mut self.merge;
-        if let Some(lines) = &mut self.lines {
-            for lines in lines.iter_mut().filter(|lines| !lines.skips) {
-                lines.reader.finish(&mut |reading| merge.add(reading));
-            }
+        for lines in self.lines.iter_mut().flatten().filter(|lines| !lines.skips) {
+            survives("the output", &mut self.faults, || {
+                lines.reader.finish(&mut |reading| merge.add(reading))
+            });
         }
-        self.files.finish(&mut |reading| merge.add(reading));
+        let files = &mut self.files;
+        survives("the files", &mut self.faults, || files.finish(&mut |reading| merge.add(reading)));
         self.merge.finish()
     }
 
@@ -167,10 +187,50 @@ impl Collector {
     pub(crate) fn notes(&mut self) -> Vec<String> {
         let mut notes = self.files.notes();
         notes.extend(self.merge.notes());
+        notes.append(&mut self.faults);
         notes
     }
 
     fn since(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.epoch)
+    }
+}
+
+/// Runs a reader of `what`. False: it panicked, which is noted; it must not be used again.
+fn survives(what: &str, faults: &mut Vec<String>, read: impl FnOnce()) -> bool {
+    let survived = catch_unwind(AssertUnwindSafe(read)).is_ok();
+    if !survived {
+        faults
+            .push(format!("a fault inside swath: the reader of {what} failed, and values in it are missed"));
+    }
+    survived
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::testing::{TempDir, a_spec};
+
+    #[test]
+    fn a_reader_that_panics_is_noted_and_the_others_go_on() {
+        let dir = TempDir::new();
+        let folder = Folder::at(dir.path());
+        let now = Instant::now();
+        std::fs::write(folder.metrics(), "").unwrap();
+        let mut collector = Collector::new(&a_spec(&["true"]), &folder, now).unwrap();
+        collector.output(0, b"loss=0.5\nloss=");
+        collector.read_lines();
+        collector.output(0, b"0.25\n");
+        assert!(!survives("the output", &mut collector.faults, || panic!("a test's own")));
+        collector.ignore_lines();
+        assert!(!collector.is_behind());
+        collector.output(0, b"loss=0.1\n");
+        std::fs::write(folder.metrics(), "{\"acc\": 0.9}\n").unwrap();
+        let rows = collector.finish();
+        let found: Vec<_> = rows.iter().flat_map(|row| row.metrics.clone()).collect();
+        assert_eq!(found, [("loss".to_owned(), 0.5), ("acc".to_owned(), 0.9)]);
+        assert_eq!(collector.unread(), 5);
+        let notes = collector.notes();
+        assert!(notes.iter().any(|note| note.contains("the reader of the output failed")), "{notes:?}");
     }
 }

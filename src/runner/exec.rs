@@ -141,6 +141,7 @@ fn spec_by_hand(grace: Duration, command: Vec<OsString>) -> io::Result<Spec> {
         collect: Default::default(),
         log_bytes: Spec::default_log_bytes(),
         silence: None,
+        notes: Vec::new(),
     })
 }
 

@@ -97,6 +97,11 @@ impl Folder {
         self.path.join("out.log")
     }
 
+    /// What of it came on stderr; absent while nothing did.
+    pub fn error_log(&self) -> PathBuf {
+        self.path.join("err.log")
+    }
+
     /// What the runner itself has to say: empty unless something is wrong.
     pub fn runner_log(&self) -> PathBuf {
         self.path.join("runner.log")

@@ -38,7 +38,7 @@ pub use adopt::{
 };
 pub use ended::{Counts, Ended, Fault, How, Lost, StopCause, Usage};
 pub use folder::Folder;
-pub use output::{Piece, read_output};
+pub use output::{Piece, kept_output, move_output, read_output};
 pub use processes::boot_id;
 pub use reader::{Entry, Position, SpoolError, SpoolReader};
 pub use record::{BadRecord, Process, Record, Report, SignalSent, Started};

@@ -1,21 +1,53 @@
-//! The command's output: a log of bounded size, and its last lines.
+//! The command's output: logs of bounded size, and its last lines.
 //!
-//! The log is two files of half the limit: `out.log`, and before it `out.log.N`, the N-th half that was filled. So byte
+//! A log is two files of half the limit: `out.log`, and before it `out.log.N`, the N-th half that was filled. So byte
 //! `b` of the whole output lies in half `b / half`, and a reader finds it without any index. Bytes are stored as they
-//! came. What the disk has no room for is counted.
+//! came. What the disk has no room for is counted. `out.log` has both streams in the order of their reading, `err.log`
+//! what came on stderr once more; it is made by its first byte.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::collect::{STDERR, StreamId};
 use super::folder::Folder;
 
 const TAIL_BYTES: usize = 4 << 10;
 const TAIL_LINES: usize = 20;
 
-/// Writes a run's log.
+/// What a run's output is written to.
 #[derive(Debug)]
-pub(crate) struct Log {
+pub(crate) struct Logs {
+    all: Log,
+    stderr: Log,
+}
+
+impl Logs {
+    /// `limit`: bytes kept.
+    pub(crate) fn create(folder: &Folder, limit: u64) -> Logs {
+        let mut all = Log::new(folder.log(), limit);
+        // Its being there says that the run has not ended; if it cannot be made now, the first write tries again.
+        all.file = open(&all.path).ok();
+        Logs { all, stderr: Log::new(folder.error_log(), limit / 4) }
+    }
+
+    pub(crate) fn write(&mut self, stream: StreamId, bytes: &[u8]) {
+        self.all.write(bytes);
+        if stream == STDERR {
+            self.stderr.write(bytes);
+        }
+    }
+
+    /// Bytes that were lost to a full disk.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.all.dropped
+    }
+}
+
+/// Writes one log.
+#[derive(Debug)]
+struct Log {
     path: PathBuf,
     file: Option<File>,
     half: u64,
@@ -25,19 +57,11 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// `limit`: bytes kept.
-    pub(crate) fn create(folder: &Folder, limit: u64) -> Log {
-        let path = folder.log();
-        let file = open(&path).ok();
-        Log { path, file, half: (limit / 2).max(1), filled: 0, halves: 0, dropped: 0 }
+    fn new(path: PathBuf, limit: u64) -> Log {
+        Log { path, file: None, half: (limit / 2).max(1), filled: 0, halves: 0, dropped: 0 }
     }
 
-    /// Bytes that were lost to a full disk.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    pub(crate) fn write(&mut self, mut bytes: &[u8]) {
+    fn write(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.filled == self.half {
                 self.rotate();
@@ -82,8 +106,11 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).open(path)
 }
 
-fn full_half(path: &Path, number: u64) -> PathBuf {
-    path.with_file_name(format!("out.log.{number}"))
+/// `out.log.3`.
+fn full_half(log: &Path, number: u64) -> PathBuf {
+    let mut name = log.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{number}"));
+    log.with_file_name(name)
 }
 
 /// A piece of a run's output.
@@ -95,55 +122,110 @@ pub struct Piece {
     pub bytes: Vec<u8>,
 }
 
+/// Which bytes of a run's output are kept in `log`.
+pub fn kept_output(log: &Path) -> io::Result<Range<u64>> {
+    steadily(log, |full| {
+        let (oldest, current) = bounds(full);
+        Ok(oldest..current + size_of(log)?)
+    })
+}
+
 /// Reads up to `most` bytes of a run's output from `offset` on, while its runner may be writing.
-pub fn read_output(folder: &Folder, offset: u64, most: usize) -> io::Result<Piece> {
+pub fn read_output(log: &Path, offset: u64, most: usize) -> io::Result<Piece> {
+    steadily(log, |full| read_at(log, full, offset, most))
+}
+
+/// Looks again where a rotation has moved the files meanwhile.
+fn steadily<T>(log: &Path, look: impl Fn(Option<FullHalf>) -> io::Result<T>) -> io::Result<T> {
     loop {
-        let full = last_full_half(folder)?;
-        let piece = read_at(folder, full, offset, most);
-        // A rotation between the two looks has moved the files.
-        if last_full_half(folder)? == full {
-            return piece;
+        let full = last_full_half(log)?;
+        let seen = look(full);
+        if last_full_half(log)? == full {
+            return seen;
         }
     }
 }
 
-/// Number and size of the full half that is kept.
-fn last_full_half(folder: &Folder) -> io::Result<Option<(u64, u64)>> {
+/// The full half that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct FullHalf {
+    number: u64,
+    size: u64,
+}
+
+fn last_full_half(log: &Path) -> io::Result<Option<FullHalf>> {
+    let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let mut last = None;
-    for entry in fs::read_dir(folder.path())? {
+    for entry in fs::read_dir(log.parent().unwrap_or(log))? {
         let entry = entry?;
-        let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix("out.log.")?.parse::<u64>().ok());
+        let number = entry.file_name().to_str().and_then(|half| {
+            let number = half.strip_prefix(name)?.strip_prefix('.')?;
+            number.parse::<u64>().ok()
+        });
         if let Some(number) = number {
             // One that is gone meanwhile has a successor.
             let size = entry.metadata().map_or(0, |about| about.len());
-            last = last.max(Some((number, size)));
+            last = last.max(Some(FullHalf { number, size }));
         }
     }
     Ok(last)
 }
 
-fn read_at(folder: &Folder, full: Option<(u64, u64)>, offset: u64, most: usize) -> io::Result<Piece> {
-    let (number, half) = full.unwrap_or((0, 0));
-    let (oldest, current) = match full {
-        Some(_) => (number * half, (number + 1) * half),
-        None => (0, 0),
-    };
+/// Where the full half begins in the whole output, and where the current one does.
+fn bounds(full: Option<FullHalf>) -> (u64, u64) {
+    full.map_or((0, 0), |half| (half.number * half.size, (half.number + 1) * half.size))
+}
+
+fn size_of(file: &Path) -> io::Result<u64> {
+    match fs::metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        about => Ok(about?.len()),
+    }
+}
+
+fn read_at(log: &Path, full: Option<FullHalf>, offset: u64, most: usize) -> io::Result<Piece> {
+    let (oldest, current) = bounds(full);
     let offset = offset.max(oldest);
-    let (path, at) = match offset.checked_sub(current) {
-        Some(at) => (folder.log(), at),
-        None => (full_half(&folder.log(), number), offset - oldest),
-    };
     let mut bytes = Vec::new();
-    match File::open(path) {
+    if let Some(half) = full.filter(|_| offset < current) {
+        read_from(&full_half(log, half.number), offset - oldest, most, &mut bytes)?;
+    }
+    let at = offset + bytes.len() as u64;
+    if at >= current {
+        read_from(log, at - current, most - bytes.len(), &mut bytes)?;
+    }
+    Ok(Piece { offset, bytes })
+}
+
+fn read_from(file: &Path, at: u64, most: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    match File::open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         file => {
             let mut file = file?;
             file.seek(SeekFrom::Start(at))?;
-            file.take(most as u64).read_to_end(&mut bytes)?;
+            file.take(most as u64).read_to_end(bytes)?;
         }
     }
-    Ok(Piece { offset, bytes })
+    Ok(())
+}
+
+/// Moves a run's logs into another folder. `out.log` goes last: while it is there, a reader reads here.
+pub fn move_output(from: &Folder, to: &Folder) -> io::Result<()> {
+    let mut names: Vec<_> = match fs::read_dir(from.path()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?,
+    };
+    names.retain(|name| {
+        let name = name.to_str().unwrap_or_default();
+        ["out.log", "err.log"]
+            .iter()
+            .any(|log| name.strip_prefix(log).is_some_and(|n| n.is_empty() || n.starts_with('.')))
+    });
+    names.sort_by_key(|name| name == "out.log");
+    if !names.is_empty() {
+        fs::create_dir_all(to.path())?;
+    }
+    names.iter().try_for_each(|name| fs::rename(from.path().join(name), to.path().join(name)))
 }
 
 /// The end of the output, kept in memory: it is there when the disk was full.
@@ -242,22 +324,37 @@ mod tests {
     fn the_log_keeps_the_newest_half_to_whole_of_its_limit() {
         let dir = TempDir::new();
         let folder = Folder::at(dir.path());
-        let mut log = Log::create(&folder, 20);
-        assert_eq!(read_output(&folder, 0, 9).unwrap(), Piece { offset: 0, bytes: Vec::new() });
-        log.write(b"0123456789abcdefghijABCDEFGHIJ___");
+        let log = folder.log();
+        let mut logs = Logs::create(&folder, 20);
+        assert_eq!(read_output(&log, 0, 9).unwrap(), Piece { offset: 0, bytes: Vec::new() });
+        logs.write(0, b"0123456789abcdefghijABCDEFGHIJ___");
         let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2, "{names:?}");
         assert_eq!(fs::read(dir.path().join("out.log.2")).unwrap(), b"ABCDEFGHIJ");
-        assert_eq!(fs::read(dir.path().join("out.log")).unwrap(), b"___");
+        assert_eq!(fs::read(&log).unwrap(), b"___");
+        assert_eq!(kept_output(&log).unwrap(), 20..33);
         for (offset, most, found, text) in [
-            (0, 99, 20, "ABCDEFGHIJ"),
+            (0, 99, 20, "ABCDEFGHIJ___"),
             (25, 2, 25, "FG"),
+            (28, 3, 28, "IJ_"),
             (30, 99, 30, "___"),
             (32, 99, 32, "_"),
             (33, 99, 33, ""),
         ] {
-            let piece = read_output(&folder, offset, most).unwrap();
+            let piece = read_output(&log, offset, most).unwrap();
             assert_eq!(piece, Piece { offset: found, bytes: text.as_bytes().to_vec() });
         }
+    }
+
+    #[test]
+    fn stderr_is_kept_once_more_apart() {
+        let dir = TempDir::new();
+        let folder = Folder::at(dir.path());
+        let mut logs = Logs::create(&folder, 1 << 20);
+        logs.write(0, b"out\n");
+        assert!(!folder.error_log().exists());
+        logs.write(STDERR, b"err\n");
+        assert_eq!(fs::read(folder.log()).unwrap(), b"out\nerr\n");
+        assert_eq!(fs::read(folder.error_log()).unwrap(), b"err\n");
     }
 }

@@ -88,12 +88,15 @@ pub struct Spec {
     /// Which channels are read, and how.
     #[serde(default)]
     pub collect: Collect,
-    /// Bytes of output kept: two files of half of it, the newest.
+    /// Bytes of output kept: two files of half of it, the newest. Of stderr apart a quarter of that is kept.
     #[serde(default = "Spec::default_log_bytes")]
     pub log_bytes: u64,
     /// When the run stops because no agent is there.
     #[serde(default)]
     pub silence: Option<Silence>,
+    /// What the user should hear of how the command was built; said with the run's start.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 impl Spec {

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::pipe::fcntl_setpipe_size;
 
 use super::collect::{Collector, StreamId};
-use super::output::{Log, Tail};
+use super::output::{Logs, Tail};
 
 /// Read at once; a pipe holds as much unless it is widened.
 const CHUNK: usize = 64 << 10;
@@ -20,7 +20,7 @@ pub(crate) struct Streams {
     is_wide: [bool; 2],
     echoes: bool,
     buffer: Vec<u8>,
-    log: Log,
+    logs: Logs,
     tail: Tail,
 }
 
@@ -34,13 +34,13 @@ enum Drained {
 
 impl Streams {
     /// `echoes`: pass them on to our own stdout and stderr too.
-    pub(crate) fn new(pipes: [OwnedFd; 2], log: Log, echoes: bool) -> Streams {
+    pub(crate) fn new(pipes: [OwnedFd; 2], logs: Logs, echoes: bool) -> Streams {
         for pipe in &pipes {
             // A pipe that waits would only delay the loop; that it can be set is certain for a descriptor of ours.
             let _ = rustix::io::ioctl_fionbio(pipe, true);
         }
         let pipes = pipes.map(|pipe| Some(File::from(pipe)));
-        Streams { pipes, is_wide: [false; 2], echoes, buffer: vec![0; CHUNK], log, tail: Tail::default() }
+        Streams { pipes, is_wide: [false; 2], echoes, buffer: vec![0; CHUNK], logs, tail: Tail::default() }
     }
 
     /// Those that are not at their end.
@@ -72,7 +72,7 @@ impl Streams {
 
     /// Bytes the disk had no room for.
     pub(crate) fn unlogged(&self) -> u64 {
-        self.log.dropped()
+        self.logs.dropped()
     }
 
     fn read(&mut self, stream: StreamId, collector: &mut Collector) -> Drained {
@@ -97,7 +97,7 @@ impl Streams {
             let _ = fcntl_setpipe_size(&*pipe, WIDE);
         }
         let bytes = &self.buffer[..n];
-        self.log.write(bytes);
+        self.logs.write(stream, bytes);
         self.tail.push(bytes);
         collector.output(stream, bytes);
         // Nobody reads our own stream any more: the command learns it as it would without us.

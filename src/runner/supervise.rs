@@ -21,7 +21,7 @@ use super::course::{Act, Course, Input};
 use super::ended::{Counts, Ended, Fault, How, Lost, StopCause};
 use super::folder::Folder;
 use super::launch::{self, Launched};
-use super::output::Log;
+use super::output::Logs;
 use super::program::NoStart;
 use super::record::{Process, Record, SignalSent, Started};
 use super::recorder::{Recorder, now_us};
@@ -66,7 +66,7 @@ pub(crate) fn supervise(
         signals.take_stop(); // the hang-up that this may have caused
     }
     let mut recorder = Recorder::new(spool, spec.wanted.clone());
-    let log = Log::create(folder, spec.log_bytes);
+    let logs = Logs::create(folder, spec.log_bytes);
     let (Launched { command, pipes, note }, collector) = match start(spec, folder, by_hand) {
         Ok(started) => started,
         Err(refused) => return never_started(refused, folder, &mut recorder),
@@ -75,7 +75,7 @@ pub(crate) fn supervise(
     failpoint::reach("before_started");
     recorder.spool().write(Record::Started(started(spec, command, note)), now);
     failpoint::reach("after_started");
-    let streams = Streams::new(pipes, log, by_hand);
+    let streams = Streams::new(pipes, logs, by_hand);
     let timeout = spec.timeout_ms.map(Duration::from_millis);
     let mut supervisor = Supervisor {
         spec,
@@ -114,7 +114,7 @@ fn started(spec: &Spec, command: Process, note: Option<String>) -> Started {
         command,
         boot: spec.boot.clone(),
         at_us: now_us() as u64,
-        notes: note.into_iter().collect(),
+        notes: spec.notes.iter().cloned().chain(note).collect(),
     }
 }
 

@@ -51,5 +51,6 @@ pub(crate) fn a_spec(argv: &[&str]) -> Spec {
         collect: Default::default(),
         log_bytes: Spec::default_log_bytes(),
         silence: None,
+        notes: Vec::new(),
     }
 }

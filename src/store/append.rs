@@ -26,6 +26,7 @@ use super::mark::Mark;
 use super::open::Loss;
 use super::reader::Readers;
 use super::reserve::Reserve;
+use super::schema;
 
 /// Request ids are known this long.
 const REQUESTS_KEPT: i64 = 7 * 24 * 3600 * 1_000_000;
@@ -262,9 +263,13 @@ impl Store {
 
     /// Throws the listings away and gives empty ones, the log's index made anew: the caller fills them by a fold.
     pub fn clear_projections(&mut self) -> Result<(), AppendError> {
-        let cleared = self.db.execute_batch(
-            "begin immediate; delete from sweep; delete from trial; commit; reindex event_by_log;",
-        );
+        // A table whose root is damaged can be neither emptied nor dropped: it is forgotten, and its pages with it.
+        let cleared = self.db.execute_batch(&format!(
+            "pragma writable_schema = on; begin immediate;
+             delete from sqlite_schema where tbl_name in ('sweep', 'trial');
+             commit; pragma writable_schema = reset; {} reindex event_by_log;",
+            schema::listings()
+        ));
         if let Err(error) = cleared {
             return Err(self.break_down(error.to_string()));
         }
@@ -461,13 +466,9 @@ fn insert_rows(tx: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
         )?;
     }
     for row in &batch.trials {
-        tx.prepare_cached("insert or replace into trial values (?1, ?2, ?3, ?4, ?5)")?.execute(params![
-            row.sweep.bits(),
-            row.trial,
-            row.state,
-            row.value,
-            row.body
-        ])?;
+        tx.prepare_cached("insert or replace into trial values (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
+            params![row.sweep.bits(), row.trial, row.state, row.value, row.ranked, row.seconds, row.body],
+        )?;
     }
     Ok(())
 }

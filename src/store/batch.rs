@@ -158,6 +158,10 @@ pub struct TrialRow {
     pub trial: u32,
     pub state: String,
     pub value: Option<f64>,
+    /// The value that it is ranked by; none: it is not.
+    pub ranked: Option<f64>,
+    /// How long its runs took.
+    pub seconds: f64,
     pub body: Vec<u8>,
 }
 

@@ -222,6 +222,24 @@ impl Runs {
 const ALL: &str = "select run, seq, pos, body from report
     where pos > ?2 and run in (select pos from event where log = ?1 and kind = 'RunAssigned') order by pos";
 
+/// A page of a log's reports, in the order of their positions.
+pub(super) fn reports_from(
+    db: &Connection,
+    log: Log,
+    after: Pos,
+    limit: usize,
+) -> Result<Vec<Report>, FoldError> {
+    let mut runs = Runs::of(db, log, Reports::All)?;
+    let bad = |why: rusqlite::Error| FoldError::Damaged { log, n: 0, pos: 0, why: why.to_string() };
+    let mut statement = db.prepare_cached(&format!("{ALL} limit ?3")).map_err(bad)?;
+    let mut rows = statement.query(rusqlite::params![log.number(), after.0, limit]).map_err(bad)?;
+    let mut reports = Vec::new();
+    while let Some(report) = runs.next(&mut rows)? {
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
 const LIVE: &str = "with final as materialized (
         select json_extract(body, '$.run.trial') as trial, max(n) as n from event
         where log = ?1 and kind = 'RunEnded' and json_extract(body, '$.marks') is not null group by 1)

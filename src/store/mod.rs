@@ -33,5 +33,5 @@ pub use fold::{Entry, Reports};
 pub use frame::Digest;
 pub use lock::{Held, Lock};
 pub use open::{Loss, Options};
-pub use reader::{LogEvent, Reader, Readers, SweepFilter, TrialFilter};
+pub use reader::{LogEvent, Reader, Readers, SweepFilter, TrialFilter, TrialOrder};
 pub use verify::{Bad, Verified, verify};

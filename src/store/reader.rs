@@ -74,10 +74,30 @@ pub struct SweepFilter {
 pub struct TrialFilter {
     /// Only these states; empty: all.
     pub states: Vec<String>,
-    /// Trials above this number.
-    pub after: u32,
+    /// Trials above this number, or below it from the last one down.
+    pub after: Option<u32>,
+    /// By what.
+    pub order: TrialOrder,
+    /// The other way round.
+    pub reversed: bool,
+    /// Rows to pass over.
+    pub skip: usize,
     /// Rows wanted; at most 5 000 come.
     pub limit: usize,
+}
+
+/// In which order trials are listed; those without a value, and then by number, last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum TrialOrder {
+    #[default]
+    Number,
+    /// The best first.
+    Smallest,
+    /// The best first.
+    Largest,
+    /// The shortest first.
+    Seconds,
 }
 
 /// An event as it is stored, for watching and export.
@@ -130,21 +150,44 @@ impl Reader {
         Ok(self.db().prepare_cached(sql)?.query_row([id.bits()], sweep_row).optional()?)
     }
 
-    /// A page of a sweep's trials, by number.
+    /// A page of a sweep's trials.
     pub fn trials(&self, sweep: SweepId, filter: &TrialFilter) -> Result<Vec<TrialRow>, ReadError> {
-        let mut sql =
-            "select sweep, trial, state, value, body from trial where sweep = ? and trial > ?".to_owned();
-        let mut values: Vec<Value> = vec![sweep.bits().cast_signed().into(), filter.after.into()];
+        let mut sql = format!("{TRIAL} where sweep = ?");
+        let mut values: Vec<Value> = vec![sweep.bits().cast_signed().into()];
+        if let Some(after) = filter.after {
+            sql.push_str(if filter.reversed { " and trial < ?" } else { " and trial > ?" });
+            values.push(after.into());
+        }
         add_states(&mut sql, &mut values, &filter.states);
-        sql.push_str(" order by trial limit ?");
-        values.push(limit(filter.limit));
+        sql.push_str(match (filter.order, filter.reversed) {
+            (TrialOrder::Number, false) => " order by trial",
+            (TrialOrder::Number, true) => " order by trial desc",
+            (TrialOrder::Smallest, false) => " order by value nulls last, trial",
+            (TrialOrder::Smallest, true) => " order by value desc nulls first, trial desc",
+            (TrialOrder::Largest, false) => " order by value desc nulls last, trial",
+            (TrialOrder::Largest, true) => " order by value nulls first, trial desc",
+            (TrialOrder::Seconds, false) => " order by seconds, trial",
+            (TrialOrder::Seconds, true) => " order by seconds desc, trial desc",
+        });
+        sql.push_str(" limit ? offset ?");
+        values.extend([limit(filter.limit), Value::Integer(i64::try_from(filter.skip).unwrap_or(i64::MAX))]);
         self.rows(&sql, values, trial_row)
+    }
+
+    /// How many of a sweep's trials rank before this value.
+    pub fn ranked_before(&self, sweep: SweepId, value: f64, largest_first: bool) -> Result<u32, ReadError> {
+        let sql = if largest_first {
+            "select count(*) from trial where sweep = ?1 and ranked > ?2"
+        } else {
+            "select count(*) from trial where sweep = ?1 and ranked < ?2"
+        };
+        Ok(self.db().prepare_cached(sql)?.query_row(params![sweep.bits(), value], |row| row.get(0))?)
     }
 
     /// One trial.
     pub fn trial(&self, sweep: SweepId, trial: u32) -> Result<Option<TrialRow>, ReadError> {
-        let sql = "select sweep, trial, state, value, body from trial where sweep = ?1 and trial = ?2";
-        Ok(self.db().prepare_cached(sql)?.query_row(params![sweep.bits(), trial], trial_row).optional()?)
+        let sql = format!("{TRIAL} where sweep = ?1 and trial = ?2");
+        Ok(self.db().prepare_cached(&sql)?.query_row(params![sweep.bits(), trial], trial_row).optional()?)
     }
 
     /// Reports of the run that was assigned at `key`, with sequence numbers above `after`.
@@ -200,6 +243,17 @@ impl Reader {
         }
     }
 
+    /// When each epoch began.
+    pub fn epochs(&self) -> Result<Vec<(Pos, Timestamp)>, ReadError> {
+        let sql = "select pos, at from event where log = 0 and kind = 'EpochBegan' order by n";
+        self.rows(sql, Vec::new(), |row| Ok((Pos(row.get(0)?), Timestamp(row.get(1)?))))
+    }
+
+    /// Reports of a sweep with positions above `after`, in the order of their positions.
+    pub fn reports_from(&self, sweep: SweepId, after: Pos, limit: usize) -> Result<Vec<Report>, FoldError> {
+        fold::reports_from(self.db(), Log::Sweep(sweep), after, limit.min(PAGE))
+    }
+
     /// A text, unless it was erased.
     pub fn text(&self, id: u64) -> Result<Option<String>, ReadError> {
         let sql = "select body from text where id = ?1";
@@ -252,6 +306,8 @@ impl Reader {
     }
 }
 
+const TRIAL: &str = "select sweep, trial, state, value, ranked, seconds, body from trial";
+
 const EVENT: &str = "select log, pos, n, at, actor, kind, body, hash from event";
 
 fn limit(wanted: usize) -> Value {
@@ -283,7 +339,9 @@ fn trial_row(row: &Row<'_>) -> rusqlite::Result<TrialRow> {
         trial: row.get(1)?,
         state: row.get(2)?,
         value: row.get(3)?,
-        body: row.get(4)?,
+        ranked: row.get(4)?,
+        seconds: row.get(5)?,
+        body: row.get(6)?,
     })
 }
 

@@ -21,8 +21,15 @@ create table key(log int primary key, key blob not null) strict;
 create table text(id integer primary key, log int not null, salt blob not null, body text not null) strict;
 create table actor(id integer primary key, name text) strict;
 create table sweep(id integer primary key, name text not null, project text not null, state text not null, hidden int not null, created int not null, body blob not null) strict;
-create table trial(sweep int not null, trial int not null, state text not null, value real, body blob not null, primary key (sweep, trial)) strict, without rowid;
+create table trial(sweep int not null, trial int not null, state text not null, value real, ranked real, seconds real not null, body blob not null, primary key (sweep, trial)) strict, without rowid;
 ";
+
+/// The statements that make the tables of the listings, which only repeat what the logs say.
+pub(super) fn listings() -> String {
+    let is_listing =
+        |line: &&str| ["create table sweep(", "create table trial("].iter().any(|t| line.starts_with(t));
+    TABLES.lines().filter(is_listing).collect()
+}
 
 /// Settings of the writer's connection.
 pub(super) fn prepare_writer(db: &Connection) -> rusqlite::Result<()> {

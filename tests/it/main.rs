@@ -7,9 +7,11 @@
 
 mod agent;
 mod cli;
+mod commands;
 mod fake_nvml;
 mod gpus;
 mod kill;
+mod logs;
 mod rooms;
 mod run;
 mod runner;
@@ -17,3 +19,4 @@ mod spec;
 mod support;
 mod terminal;
 mod wandb_script;
+mod wandb_sweep;

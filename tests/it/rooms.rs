@@ -64,7 +64,8 @@ fn no_code_is_written_as_text_but_in_its_table() {
     }
 }
 
-fn sources() -> Vec<(PathBuf, String)> {
+/// Every Rust file below a folder of the project.
+fn sources_below(folder: &str) -> Vec<(PathBuf, String)> {
     fn walk(dir: &Path, out: &mut Vec<(PathBuf, String)>) {
         for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
             let path = entry.path();
@@ -77,8 +78,12 @@ fn sources() -> Vec<(PathBuf, String)> {
         }
     }
     let mut out = Vec::new();
-    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut out);
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut out);
     out
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    sources_below("src")
 }
 
 /// The room a file belongs to, and the path to show.
@@ -198,4 +203,18 @@ fn the_check_itself_sees_a_wrong_arrow() {
         ["api", "cli", "pb::Sweep", "store::Store"]
     );
     assert_eq!(production("use x;\n// crate::store\n#[cfg(test)]\nmod tests { crate::store }"), "use x;");
+}
+
+#[test]
+fn the_table_of_faults_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let code: String = ["src", "tests"].into_iter().flat_map(sources_below).map(|(_, text)| text).collect();
+    let rows: Vec<&str> =
+        page.lines().filter(|line| line.starts_with("| F") || line.starts_with("| B")).collect();
+    assert!(rows.len() > 60, "the table has {} rows", rows.len());
+    let named =
+        rows.iter().flat_map(|row| row.rsplit('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2));
+    let missing: Vec<&str> = named.filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

@@ -176,11 +176,11 @@ pub(crate) struct Running {
 
 impl Running {
     /// A command that was started otherwise, with its stderr in a file.
-    pub fn of(child: Child, err: PathBuf) -> Self {
+    pub(crate) fn of(child: Child, err: PathBuf) -> Self {
         Running { child, err }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 

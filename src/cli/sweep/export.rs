@@ -68,19 +68,20 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
     let request = pb::ExportSweepRequest { sweep: args.sweep, what: what as i32 };
     let mut stream = session.client.sweeps().export(request).await?.into_inner();
     let mut trials = Vec::new();
-    let mut first = true;
+    let mut rows = Rows::begin(args.what, form, session.out)?;
     while let Some(chunk) = stream.message().await? {
         trials.extend(chunk.trials);
         for row in &chunk.reports {
-            write_report(row, form, std::mem::take(&mut first), session.out)?;
+            rows.report(row, session.out)?;
         }
         for entry in &chunk.events {
-            write_rows(form, &json::of(entry), session.out)?;
+            rows.object(&json::of(entry), session.out)?;
         }
         if !chunk.definition.is_empty() {
             definition(&chunk.definition, form, session.out)?;
         }
     }
+    rows.end(session.out)?;
     if args.what == What::Trials {
         write_trials(&trials, form, session.out)?;
     }
@@ -89,14 +90,6 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
 
 fn no_such_form(what: &str, forms: &str) -> Failure {
     Failure::usage(format!("{what} cannot be written in that form")).help(format!("--format may be {forms}"))
-}
-
-/// One JSON object a line.
-fn write_rows(form: Form, row: &Json, out: &mut dyn Write) -> Result<(), Failure> {
-    match form {
-        Form::Json | Form::Jsonl => Ok(writeln!(out, "{row}")?),
-        Form::Csv | Form::Yaml | Form::Env | Form::Args => Err(no_such_form("events", "jsonl")),
-    }
 }
 
 fn definition(text: &str, form: Form, out: &mut dyn Write) -> Result<(), Failure> {
@@ -109,37 +102,59 @@ fn definition(text: &str, form: Form, out: &mut dyn Write) -> Result<(), Failure
     }
 }
 
-fn write_report(
-    row: &pb::export_chunk::Row,
+/// Reports or events, written as they come: lines of CSV, JSON objects a line each, or one JSON list of them.
+struct Rows {
     form: Form,
-    first: bool,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let step = row.step.map(|step| step.to_string()).unwrap_or_default();
-    match form {
-        Form::Csv => {
-            if first {
-                writeln!(out, "trial,attempt,step,metric,value,time_us")?;
+    /// Written as a list, so that what has begun must be closed.
+    is_list: bool,
+    written: u64,
+}
+
+impl Rows {
+    fn begin(what: What, form: Form, out: &mut dyn Write) -> Result<Self, Failure> {
+        let streamed = matches!(what, What::Reports | What::Events);
+        match (what, form) {
+            (What::Reports, Form::Csv) => writeln!(out, "trial,attempt,step,metric,value,time_us")?,
+            (What::Reports, Form::Yaml | Form::Env | Form::Args) => {
+                return Err(no_such_form("reports", "csv, json, jsonl"));
             }
-            let value = csv_number(row.value);
-            writeln!(
-                out,
-                "{},{},{step},{},{value},{}",
-                row.trial,
-                row.attempt,
-                cell(&row.metric),
-                row.time_us
-            )?;
+            (What::Events, Form::Csv | Form::Yaml | Form::Env | Form::Args) => {
+                return Err(no_such_form("events", "json, jsonl"));
+            }
+            (What::Trials | What::Reports | What::Events | What::Definition | What::Best, _) => {}
         }
-        Form::Json | Form::Jsonl => {
+        Ok(Rows { form, is_list: streamed && form == Form::Json, written: 0 })
+    }
+
+    fn object(&mut self, object: &Json, out: &mut dyn Write) -> Result<(), Failure> {
+        let before = match (self.is_list, self.written) {
+            (false, _) => "",
+            (true, 0) => "[",
+            (true, _) => ",",
+        };
+        self.written += 1;
+        Ok(writeln!(out, "{before}{object}")?)
+    }
+
+    fn report(&mut self, row: &pb::export_chunk::Row, out: &mut dyn Write) -> Result<(), Failure> {
+        if self.form != Form::Csv {
             let value = if row.value.is_finite() { json!(row.value) } else { json!(float_name(row.value)) };
             let object = json!({"trial": row.trial, "attempt": row.attempt, "step": row.step, "metric": row.metric,
                 "value": value, "timeUs": row.time_us.to_string()});
-            writeln!(out, "{object}")?;
+            return self.object(&object, out);
         }
-        Form::Yaml | Form::Env | Form::Args => return Err(no_such_form("reports", "csv, jsonl")),
+        let step = row.step.map(|step| step.to_string()).unwrap_or_default();
+        let (metric, value) = (cell(&row.metric), csv_number(row.value));
+        Ok(writeln!(out, "{},{},{step},{metric},{value},{}", row.trial, row.attempt, row.time_us)?)
     }
-    Ok(())
+
+    fn end(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        match (self.is_list, self.written) {
+            (false, _) => Ok(()),
+            (true, 0) => Ok(writeln!(out, "[]")?),
+            (true, _) => Ok(writeln!(out, "]")?),
+        }
+    }
 }
 
 fn write_trials(trials: &[pb::Trial], form: Form, out: &mut dyn Write) -> Result<(), Failure> {

@@ -20,7 +20,9 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
     let sweep = session.client.sweeps().resume(request).await?.into_inner().sweep.unwrap_or_default();
     if !session.print_data(&sweep)? {
         writeln!(session.out, "{}", sweep.sweep)?;
-        if !sweep.home_alive {
+        if sweep.home_alive {
+            talk!("going on");
+        } else {
             talk!("nobody works for it now; give it a place: swath run --resume {}", sweep.sweep);
         }
     }

@@ -26,6 +26,9 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
     if !session.print_data(&sweep)? {
         writeln!(session.out, "{}", sweep.sweep)?;
         talk!("changed; it is at version {} now", sweep.etag);
+        if sweep.state() == pb::sweep::State::Running && !sweep.home_alive {
+            talk!("nobody works for it now; give it a place: swath run --resume {}", sweep.sweep);
+        }
     }
     Ok(())
 }

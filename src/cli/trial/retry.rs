@@ -41,6 +41,10 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
     for trial in &response.trials {
         writeln!(session.out, "{}/{trial}", sweep.sweep)?;
     }
+    if response.trials.is_empty() {
+        talk!("no trial is {}: nothing to retry", args.state.map(|state| state.word()).unwrap_or_default());
+        return Ok(());
+    }
     talk!("{} queued again", count(response.trials.len() as u64, "trial"));
     if !sweep.home_alive {
         talk!("nobody works for the sweep now; give it a place: swath run --resume {}", sweep.sweep);

@@ -114,7 +114,15 @@ fn rows_beside_the_log_are_read_back() {
             body: body.into(),
         });
         let (state, value, body) = ("ended".to_owned(), Some(0.5), "{}".to_owned());
-        batch.trial_row(TrialRow { sweep: sweep(7), trial: k as u32, state, value, body: body.into() });
+        batch.trial_row(TrialRow {
+            sweep: sweep(7),
+            trial: k as u32,
+            state,
+            value,
+            ranked: value,
+            seconds: 1.0,
+            body: body.into(),
+        });
     }
     store.append(&batch).unwrap();
     assert_eq!(store.request(ana, b"r1", Timestamp(200)).unwrap(), Some(asked));
@@ -125,7 +133,8 @@ fn rows_beside_the_log_are_read_back() {
     assert_eq!(names(all.clone()), ["s2", "s1"]);
     assert_eq!(names(SweepFilter { after: Some((Timestamp(2), sweep(2))), ..all.clone() }), ["s1"]);
     assert_eq!(names(SweepFilter { states: vec!["ended".to_owned()], ..all }), ["s2"]);
-    let trials = reader.trials(sweep(7), &TrialFilter { after: 1, limit: 10, ..TrialFilter::default() });
+    let trials =
+        reader.trials(sweep(7), &TrialFilter { after: Some(1), limit: 10, ..TrialFilter::default() });
     assert_eq!(trials.unwrap().len(), 1);
     let reports = reader.reports(key, RUN, 1, 10).unwrap();
     assert_eq!(reports.iter().map(|report| report.seq).collect::<Vec<_>>(), [2, 3]);

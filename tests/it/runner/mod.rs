@@ -71,6 +71,7 @@ fn a_run(argv: &[&str]) -> Spec {
         collect: Default::default(),
         log_bytes: Spec::default_log_bytes(),
         silence: None,
+        notes: Vec::new(),
     }
 }
 

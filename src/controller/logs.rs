@@ -1,0 +1,177 @@
+//! The output of a run: from the agent that holds it, piece by piece, else the lines that were stored at its end.
+//!
+//! The core never waits for a reader. One that is too slow, or whose agent goes, is told so; once a reader has gone the
+//! agent is told to stop.
+
+use prost::Message as _;
+use tokio::sync::mpsc;
+
+use crate::controller::core::{Core, internal};
+use crate::controller::handle::{LinkId, Message, Opened};
+use crate::controller::pending::Job;
+use crate::controller::readers::{Library, unread};
+use crate::controller::{Refused, RefusedKind};
+use crate::pb::agent_down::Kind as Down;
+use crate::pb::{self, RunId};
+use crate::spec::Code;
+use crate::store::{Entry, Log, Reports};
+use crate::sweep::{Body, Pos, Run, SweepId, TextRef, Trial};
+
+/// Pieces that wait for a slow reader.
+const AHEAD: usize = 1024;
+
+/// Who reads a run's output, and over which link it comes.
+#[derive(Debug)]
+pub(super) struct Follower {
+    link: LinkId,
+    run: RunId,
+    pieces: mpsc::Sender<Piece>,
+}
+
+/// What comes of a run's output.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Chunk(pb::LogsChunk),
+    /// It ends here as it should.
+    End,
+}
+
+/// Which stored lines are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stored {
+    pub(super) sweep: SweepId,
+    pub(super) trial: Trial,
+    /// 0: the last one.
+    pub(super) attempt: u32,
+    pub(super) is_stderr: bool,
+}
+
+impl Core {
+    pub(super) fn logs(&mut self, request: pb::LogsRequest, reply: Opened<pb::LogsChunk>) {
+        let sweep = match self.directory.find(&request.sweep) {
+            Ok(sweep) => sweep,
+            Err(refused) => return drop(reply.send(Err(refused))),
+        };
+        let trial = Trial(request.trial);
+        let live = self.live(sweep, trial).filter(|run| [0, run.run.attempt].contains(&request.attempt));
+        let link = live.as_ref().and_then(|run| self.links.stream_to(&run.placements.first()?.agent));
+        let (Some(run), Some(link)) = (live, link) else {
+            let wanted = Stored { sweep, trial, attempt: request.attempt, is_stderr: request.stderr };
+            return self.read(Job::Tail { wanted, reply });
+        };
+        let (pieces, outlet) = mpsc::channel(AHEAD);
+        self.follow_requests += 1;
+        let number = self.follow_requests;
+        let run = RunId { sweep, run: run.run, fence: run.fence };
+        self.followers.insert(number, Follower { link, run, pieces });
+        self.read(Job::Relay { number, outlet, reply });
+        let follow = pb::Follow {
+            request: number,
+            run: Some(run.into()),
+            tail: request.tail,
+            follow: request.follow,
+            stderr: request.stderr,
+            cancel: false,
+        };
+        self.pending.down(link, Down::Follow(follow));
+    }
+
+    /// A piece of output from an agent.
+    pub(super) fn output(&mut self, output: pb::Output) {
+        let Some(follower) = self.followers.get(&output.request) else { return };
+        let chunk = pb::LogsChunk { data: output.data, note: output.note };
+        let is_behind = chunk.encoded_len() > 0 && follower.pieces.try_send(Piece::Chunk(chunk)).is_err();
+        if output.end {
+            // A reader that is behind hears that it is.
+            let _ = follower.pieces.try_send(Piece::End);
+            self.followers.remove(&output.request);
+        } else if is_behind {
+            self.unfollow(output.request);
+        }
+    }
+
+    /// Nobody reads any more: the agent need not send.
+    pub(super) fn unfollow(&mut self, number: u64) {
+        let Some(Follower { link, run, .. }) = self.followers.remove(&number) else { return };
+        let follow =
+            pb::Follow { request: number, run: Some(run.into()), cancel: true, ..Default::default() };
+        self.pending.down(link, Down::Follow(follow));
+    }
+
+    /// The agent of these followers is gone.
+    pub(super) fn forget_followers(&mut self, link: LinkId) {
+        self.followers.retain(|_, follower| follower.link != link);
+    }
+}
+
+impl Library {
+    /// Passes pieces on as they are read; the core hears when nobody reads any more.
+    pub(super) async fn relay(
+        self,
+        number: u64,
+        mut outlet: mpsc::Receiver<Piece>,
+        reply: Opened<pb::LogsChunk>,
+    ) {
+        let (to, chunks) = mpsc::channel(1);
+        let mut is_read = reply.send(Ok(chunks)).is_ok();
+        while is_read {
+            let piece = tokio::select! {
+                piece = outlet.recv() => piece,
+                () = to.closed() => break,
+            };
+            is_read = match piece {
+                Some(Piece::Chunk(chunk)) => to.send(Ok(chunk)).await.is_ok(),
+                Some(Piece::End) => return,
+                None => {
+                    let why = "the output breaks off: it came faster than it was read, or its agent has gone";
+                    let broken = Refused::new(RefusedKind::Unavailable, Code::OverLimit, why);
+                    // A reader that has gone wants nothing more.
+                    return drop(to.send(Err(broken.with_help("ask for it again"))).await);
+                }
+            };
+        }
+        // A core that has ended sends nothing.
+        let _ = self.mailbox.push(Message::Unfollow { number });
+    }
+
+    /// The last lines of a run, as they were stored when it ended.
+    pub(super) fn stored_output(&self, wanted: Stored) -> Result<pb::LogsChunk, Refused> {
+        let Stored { sweep, trial, attempt, is_stderr } = wanted;
+        let row = self.row(sweep, trial)?;
+        let ended = row.runs.iter().rev().find(|run| run.state == i32::from(pb::run::State::Ended));
+        let tail = match ended {
+            Some(last) if [0, last.attempt].contains(&attempt) => row.tail,
+            _ if attempt == 0 => String::new(),
+            _ if row.runs.iter().any(|run| run.attempt == attempt) => {
+                self.tail_of(sweep, Run { trial, attempt })?
+            }
+            _ => {
+                let message = format!("trial {trial} of sweep {sweep} has no attempt {attempt}");
+                return Err(Refused::not_found(message).at("attempt"));
+            }
+        };
+        let both = if is_stderr { "; standard output and error are together in them" } else { "" };
+        let note = format!(
+            "the run is over, or its agent is not there: these are the last lines that were stored{both}"
+        );
+        Ok(pb::LogsChunk { data: tail.into_bytes().into(), note })
+    }
+
+    fn tail_of(&self, sweep: SweepId, wanted: Run) -> Result<String, Refused> {
+        let mut found: Option<TextRef> = None;
+        let take = |entry| {
+            if let Entry::Event(event) = entry
+                && let Body::RunEnded { run, ended, .. } = event.body
+                && run == wanted
+            {
+                found = ended.tail;
+            }
+        };
+        let mut reader = self.reader()?;
+        reader
+            .fold(Log::Sweep(sweep), Reports::None, Pos(0), take)
+            .map_err(|error| internal(&error.to_string()))?;
+        let text = found.map(|text| reader.text(text.id)).transpose().map_err(unread)?;
+        Ok(text.flatten().unwrap_or_default())
+    }
+}

@@ -1,0 +1,70 @@
+//! `swath trial logs` and what `trial show` says of a run's start: what a run printed, while it runs and afterwards.
+
+use std::fs;
+
+use crate::support::{Home, sweep, wait_for};
+
+/// Says something on both streams, fails its first attempt, and waits in its second.
+const TALKS: &str = r#"
+import os, sys, time
+attempt = os.environ["SWATH_ATTEMPT"]
+for line in range(1, 6):
+    print(f"out {attempt}.{line}", flush=True)
+print(f"err {attempt}", file=sys.stderr, flush=True)
+if attempt == "1":
+    sys.exit(9)
+open("began", "w").close()
+while not os.path.exists("go"):
+    time.sleep(0.01)
+print("loss=0.5")
+"#;
+
+#[test]
+fn output_is_followed_while_it_runs_and_kept_afterwards() {
+    let home = Home::new();
+    home.write("train.py", TALKS);
+    home.write("sweep.yaml", &sweep("train.py", 1, "retries: 1\n"));
+    let run = home.start(&["run", "sweep.yaml"], "err");
+    wait_for("the second attempt", || home.dir.join("began").exists().then_some(()));
+    let follows = home.start(&["trial", "logs", "@last/1", "-f", "--tail", "2"], "follow-err");
+    let first = home.swath(&["trial", "logs", "@last/1.1", "--tail", "2"]).expect(0);
+    assert_eq!(first.out, "out 1.5\nerr 1\n", "an earlier attempt, while the next one runs");
+    home.write("go", "");
+    run.end().expect(0);
+    let followed = follows.end();
+    assert_eq!((followed.out.as_str(), followed.err.as_str()), ("out 2.5\nerr 2\nloss=0.5\n", ""));
+    let logs = |args: &[&str]| home.swath(&[&["trial", "logs", "@last/1"], args].concat()).expect(0).out;
+    assert_eq!(logs(&["--stderr"]), "err 2\n");
+    assert_eq!(logs(&["--run", "1", "--stderr"]), "err 1\n");
+    assert_eq!(logs(&["--tail", "1"]), "loss=0.5\n");
+    assert_eq!(logs(&["--run", "1"]), "out 1.1\nout 1.2\nout 1.3\nout 1.4\nout 1.5\nerr 1\n");
+}
+
+#[test]
+fn an_unset_variable_of_the_command_is_noted() {
+    let home = Home::new();
+    home.write(
+        "sweep.yaml",
+        "command: [sh, -c, \"echo $0\", \"${envvar:NOT_SET_ANYWHERE}\"]\nmethod: grid\nparameters:\n  x: {values: [1]}\n",
+    );
+    home.swath(&["run", "sweep.yaml", "-q"]).expect(0);
+    let shown = home.swath(&["trial", "show", "@last/1"]).expect(0).out;
+    assert!(shown.contains("note: the variable NOT_SET_ANYWHERE is not set here"), "{shown}");
+    assert_eq!(home.swath(&["trial", "logs", "@last/1"]).expect(0).out, "NOT_SET_ANYWHERE\n");
+}
+
+#[test]
+fn python3_taken_for_python_is_noted() {
+    let home = Home::new();
+    let python =
+        ["/usr/bin/python3", "/usr/local/bin/python3"].into_iter().find(|path| fs::exists(path).unwrap());
+    let python = python.expect("a Python");
+    fs::create_dir(home.dir.join("bin")).unwrap();
+    std::os::unix::fs::symlink(python, home.dir.join("bin/python3")).unwrap();
+    home.write("train.py", "print('loss=1')\n");
+    home.write("sweep.yaml", &sweep("train.py", 1, ""));
+    let done = home.command(&["run", "sweep.yaml", "-q"]).env("PATH", home.dir.join("bin")).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let shown = home.swath(&["trial", "show", "@last/1"]).expect(0).out;
+    assert!(shown.contains("note: there is no `python` on PATH: `python3` was taken"), "{shown}");
+}
