@@ -3,7 +3,6 @@
 mod admin;
 mod agents;
 pub mod client;
-pub mod local;
 mod peer;
 mod serve;
 mod status;
@@ -13,3 +12,4 @@ mod sweeps;
 mod trials;
 
 pub use serve::serve;
+pub use steady::Hopeless;

@@ -18,10 +18,13 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tower::ServiceExt;
 
-use crate::api::local;
-
 /// Between two tries.
 const MOMENT: Duration = Duration::from_millis(10);
+
+/// What a connector says when trying again would not help: the store does not open.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Hopeless(pub String);
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -121,7 +124,7 @@ fn is_unavailable(headers: &HeaderMap) -> bool {
 fn own(error: &(dyn StdError + 'static)) -> Option<String> {
     chain(error).find_map(|error| {
         let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
-        inner.is::<local::Error>().then(|| inner.to_string())
+        inner.is::<Hopeless>().then(|| inner.to_string())
     })
 }
 
@@ -169,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_store_that_does_not_open_is_not_asked_for_again() {
-        let own = io::Error::other(local::Error::Ended("left".to_owned()));
+        let own = io::Error::other(Hopeless("left".to_owned()));
         assert!(super::own(&own).is_some());
         assert!(super::own(&io::Error::from(io::ErrorKind::ConnectionReset)).is_none());
     }

@@ -43,7 +43,7 @@ pub(super) fn run(command: Command, settings: &Settings, out: &mut dyn Write) ->
         )
         .help("name the file, or give --data-dir"));
     }
-    let verified = store::verify(&file).map_err(crate::api::local::Error::Open)?;
+    let verified = store::verify(&file).map_err(crate::cli::local::Error::Open)?;
     let bad = worst(&verified);
     if settings.output.value.is_data() {
         let json = json!({"file": file.display().to_string(), "sweeps": verified.sweeps, "events": verified.events,

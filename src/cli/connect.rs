@@ -7,9 +7,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::agent::{self, AgentHandle, Machine, gpus};
 use crate::api::client::{self, Client};
-use crate::api::local::{Error, Local};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::local::{Error, Local};
 use crate::cli::settings::{Origin, Settings};
 use crate::cli::talk;
 use crate::controller::Ended;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::agent::gpus;
-use crate::api::local::Error;
 use crate::cli::audit;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::format::{bytes, escape};
+use crate::cli::local::Error;
 use crate::cli::output;
 use crate::cli::settings::Settings;
 use crate::cli::terminal::{Stream, Style};

@@ -15,6 +15,7 @@ mod help;
 mod json;
 mod keys;
 mod live;
+mod local;
 mod log;
 mod man;
 mod output;

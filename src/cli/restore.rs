@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::api::local::Error;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::local::Error;
 use crate::cli::settings::{Origin, Settings};
 use crate::cli::talk;
 use crate::spec::Code;

@@ -17,7 +17,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("pb", &["space", "spec", "sweep"]),
     ("store", &["space", "spec", "search", "stopping", "sweep"]),
     ("controller", &["space", "spec", "search", "stopping", "sweep", "store", "pb", "failpoint"]),
-    ("api", &["space", "spec", "sweep", "store", "controller", "pb"]),
+    ("api", &["space", "spec", "sweep", "controller", "pb"]),
     ("runner", &["space", "spec", "sweep", "failpoint"]),
     ("agent", &["space", "spec", "sweep", "runner", "api::client", "pb"]),
     ("cli", &["*"]),

@@ -25,6 +25,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::Hopeless;
 use crate::api::client::{Client, connect_socket};
 use crate::api::serve;
 use crate::controller::{self, Controller, Ended};
@@ -44,7 +45,7 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Why the store cannot be reached.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     /// The directory.
     #[error(transparent)]
     Dir(#[from] DirError),
@@ -74,11 +75,11 @@ pub enum Error {
 }
 
 /// What is done when the controller in this process ends by itself: the store is fenced or broken, and nothing may go on.
-pub type OnEnd = Arc<dyn Fn(&Ended) + Send + Sync>;
+pub(super) type OnEnd = Arc<dyn Fn(&Ended) + Send + Sync>;
 
 /// A place in the local store.
 #[derive(Clone)]
-pub struct Local {
+pub(super) struct Local {
     inner: Arc<Inner>,
 }
 
@@ -105,7 +106,7 @@ impl Local {
     /// # Errors
     ///
     /// See [`DirError`].
-    pub fn prepare(
+    pub(super) fn prepare(
         dir: &Path,
         chosen: bool,
         options: store::Options,
@@ -131,12 +132,12 @@ impl Local {
     }
 
     /// Where the store is.
-    pub fn dir(&self) -> &Path {
+    pub(super) fn dir(&self) -> &Path {
         self.inner.dir.path()
     }
 
     /// Whether this process is the controller now.
-    pub async fn is_holder(&self) -> bool {
+    pub(super) async fn is_holder(&self) -> bool {
         self.inner.holding.lock().await.is_some()
     }
 
@@ -145,13 +146,13 @@ impl Local {
     /// # Errors
     ///
     /// The store is held by a process that does not answer, or does not open.
-    pub async fn client(&self) -> Result<Client, Error> {
+    pub(super) async fn client(&self) -> Result<Client, Error> {
         // Once by hand: the reason for a failure would be lost inside the channel.
         drop(self.open().await?);
         let local = self.clone();
         let client = Client::connect_with(move || {
             let local = local.clone();
-            async move { local.open().await.map_err(io::Error::other) }
+            async move { local.open().await.map_err(|error| io::Error::other(Hopeless(error.to_string()))) }
         });
         let client = client.await?;
         if !self.is_holder().await {
@@ -177,7 +178,7 @@ impl Local {
 
     /// Ends the part of the controller, if this process has it: answers what is in flight, closes the store, frees the
     /// lock. Whoever else is there takes over.
-    pub async fn leave(&self) {
+    pub(super) async fn leave(&self) {
         self.inner.leaving.cancel();
         let Some(holding) = self.inner.holding.lock().await.take() else { return };
         holding.controller.shutdown();
