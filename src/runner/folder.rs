@@ -88,6 +88,7 @@ impl Folder {
             let entry = entry?;
             let path = entry.path();
             has_bell |= path == self.bell();
+            // What the script may write to is never used again: one that escaped could still hold it open.
             if path == self.bell() || path == self.reserve() || self.empty(&path)? {
                 continue;
             }
@@ -101,13 +102,12 @@ impl Folder {
     fn empty(&self, path: &Path) -> io::Result<bool> {
         let about = fs::symlink_metadata(path)?;
         let is_ours = about.is_file() && about.nlink() == 1;
-        let is_unused = about.len() == 0 && path == self.metrics();
         if is_ours && (path == self.params() || path == self.wandb_config()) {
             let flags = OFlags::NOFOLLOW.bits() as i32;
             OpenOptions::new().write(true).truncate(true).custom_flags(flags).open(path)?;
             return Ok(true);
         }
-        Ok(is_ours && is_unused)
+        Ok(false)
     }
 
     /// All runs' folders below `runs`, by name; other entries are passed over. No `runs`: none.
@@ -248,7 +248,7 @@ mod tests {
         let mut names: Vec<_> =
             fs::read_dir(second.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, ["bell", "end", "metrics.jsonl", "params.json"]);
+        assert_eq!(names, ["bell", "end", "params.json"]);
         assert_eq!(fs::read(second.params()).unwrap(), b"");
         assert_eq!(fs::read(others).unwrap(), b"kept");
         assert!(second.open_bell().is_ok());

@@ -21,6 +21,7 @@ fn the_command_sees_what_a_run_should_see() {
     let finished = run(&spec);
     let seen: BTreeMap<String, String> = serde_json::from_str(&finished.file("out.log")).unwrap();
     let folder = finished.folder.path().to_str().unwrap();
+    let runners = finished.folder.runner_log().to_str().unwrap().to_owned();
     for (name, value) in [
         ("SWATH_SWEEP", "q7k2m9xa"),
         ("SWATH_TRIAL", "17"),
@@ -163,8 +164,9 @@ fn f69_neither_runner_nor_command_holds_a_descriptor_of_ours() {
         finished.ended().tail.lines().filter_map(|line| line.split_once(" -> ").map(|(_, to)| to)).collect();
     assert!(targets.len() >= 8, "{:?}", finished.ended().tail);
     let folder = finished.folder.path().to_str().unwrap();
+    let runners = finished.folder.runner_log().to_str().unwrap().to_owned();
     for target in targets {
-        let own = ["pipe:", "socket:", "anon_inode:", "/dev/null", "/proc/", folder];
+        let own = ["pipe:", "socket:", "anon_inode:", "/dev/null", "/proc/", folder, &runners];
         assert!(own.iter().any(|own| target.starts_with(own)), "{target}");
     }
     let stdout = fs::read_link("/proc/self/fd/1").unwrap();
