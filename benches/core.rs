@@ -34,7 +34,7 @@ const MESSAGE: u64 = 128;
 const WINDOW: u64 = 4_096;
 const RUNS: u32 = 8;
 /// Trials whose memory is compared: by the first number all that is bounded is full.
-const TRIALS: [u32; 2] = [10_000, 30_000];
+const TRIALS: [u32; 2] = [3_000, 9_000];
 const STEPS: u64 = 20;
 
 fn main() -> Result<(), Failed> {
@@ -93,7 +93,8 @@ fn reports(dir: &Path) -> Result<(), Failed> {
     let cpu = cpu_us() - cpu;
     agent.end()?;
     server.end()?;
-    let disk = ["store.db", "store.db-wal"].map(|name| fs::metadata(dir.join(name)).map_or(0, |meta| meta.len()));
+    let disk =
+        ["store.db", "store.db-wal"].map(|name| fs::metadata(dir.join(name)).map_or(0, |meta| meta.len()));
     let all = REPORTS as f64;
     println!("{}", json!({"cpu_us": cpu / all, "disk_bytes": disk.iter().sum::<u64>() as f64 / all}));
     Ok(())
@@ -124,7 +125,8 @@ impl Server {
     fn start(path: &Path) -> Result<Server, Failed> {
         let dir = DataDir::prepare(path, &SystemDisk, NetworkRule::Allow)?;
         let lock = Lock::take(&dir)?;
-        let controller = controller::start(Store::open(&lock, &Options::default())?, controller::Options::default())?;
+        let controller =
+            controller::start(Store::open(&lock, &Options::default())?, controller::Options::default())?;
         let (runtime, socket, stop) = (runtime()?, path.join("sock"), CancellationToken::new());
         let _inside = runtime.enter();
         tokio::spawn(serve(controller.handle.clone(), UnixListener::bind(&socket)?, stop.clone()));
@@ -218,7 +220,11 @@ impl Link {
     /// The run has started, and names its two metrics.
     async fn begin(&self, run: &pb::RunKey) -> Result<(), Failed> {
         let nonce = format!("{:016x}", run.fence);
-        self.record(run, Record::Started(pb::Started { seq: 1, nonce, time: Some(time(0)), ..Default::default() })).await?;
+        self.record(
+            run,
+            Record::Started(pb::Started { seq: 1, nonce, time: Some(time(0)), ..Default::default() }),
+        )
+        .await?;
         let names = ["loss", "accuracy"].map(str::to_owned).to_vec();
         self.record(run, Record::Names(pb::Names { seq: 2, names })).await
     }
@@ -264,7 +270,14 @@ async fn finish_many(socket: PathBuf) -> Result<(), Failed> {
                 link.record(&run, some_reports(3, STEPS)).await?;
                 let seq = STEPS + 3;
                 let exit = Some(pb::ended::Exit::Code(0));
-                let end = pb::Ended { seq, exit, wall_ms: 1_000, cpu_ms: 900, reports: STEPS, ..Default::default() };
+                let end = pb::Ended {
+                    seq,
+                    exit,
+                    wall_ms: 1_000,
+                    cpu_ms: 900,
+                    reports: STEPS,
+                    ..Default::default()
+                };
                 link.record(&run, Record::Ended(end)).await?;
             }
             Down::Ack(ack) if ack.seq == STEPS + 3 => {

@@ -59,7 +59,9 @@ impl Folder {
     /// Removes the folder, but keeps a few, empty but for bell and reserve, for later runs: ext4 gives no inode again
     /// for minutes and looks at each that it may not give, so a thousand short runs would pay for all before them.
     pub fn put_aside(&self) -> io::Result<()> {
-        let is_spare = self.is_reserve_unused()? && self.clear()? && self.spares().any(|spare| fs::rename(&self.path, spare).is_ok());
+        let is_spare = self.is_reserve_unused()?
+            && self.clear()?
+            && self.spares().any(|spare| fs::rename(&self.path, spare).is_ok());
         if is_spare { Ok(()) } else { self.remove() }
     }
 
@@ -72,7 +74,9 @@ impl Folder {
         let mut head = [0; 8];
         match File::open(self.reserve()).and_then(|mut reserve| reserve.read_exact(&mut head)) {
             Ok(()) => Ok(head == [0; 8]),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(false),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -236,7 +240,8 @@ mod tests {
         assert_eq!(Folder::list(dir.path()).unwrap(), []);
         let second = Folder::of(dir.path(), &run(2));
         assert!(second.take_spare());
-        let mut names: Vec<_> = fs::read_dir(second.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let mut names: Vec<_> =
+            fs::read_dir(second.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["bell", "end", "metrics.jsonl", "params.json"]);
         assert_eq!(fs::read(second.params()).unwrap(), b"");
@@ -248,7 +253,8 @@ mod tests {
     #[test]
     fn a_folder_whose_reserve_was_used_is_no_spare() {
         let dir = TempDir::new();
-        let folder = Folder::of(dir.path(), &RunKey { sweep: "q7k2m9xa".into(), trial: 1, attempt: 1, fence: 7 });
+        let folder =
+            Folder::of(dir.path(), &RunKey { sweep: "q7k2m9xa".into(), trial: 1, attempt: 1, fence: 7 });
         folder.create().unwrap();
         let mut reserve = fs::read(folder.reserve()).unwrap();
         reserve[0] = 1;
