@@ -65,8 +65,8 @@ fn prints(count: u32, wait_for: Option<&Path>) -> pb::RunSpec {
 
 /// Runs whose folders are there; emptied ones that wait for a later run are none.
 fn held(runs: &Path) -> usize {
-    let names = fs::read_dir(runs).unwrap().map(|entry| entry.unwrap().file_name());
-    names.filter(|name| !name.to_string_lossy().starts_with("spare.")).count()
+    let folders = fs::read_dir(runs).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir());
+    folders.filter(|entry| !entry.file_name().to_string_lossy().starts_with("spare.")).count()
 }
 
 /// Waits, off the runtime, until a condition of the system holds.
