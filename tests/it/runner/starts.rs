@@ -21,7 +21,6 @@ fn the_command_sees_what_a_run_should_see() {
     let finished = run(&spec);
     let seen: BTreeMap<String, String> = serde_json::from_str(&finished.file("out.log")).unwrap();
     let folder = finished.folder.path().to_str().unwrap();
-    let runners = finished.folder.runner_log().to_str().unwrap().to_owned();
     for (name, value) in [
         ("SWATH_SWEEP", "q7k2m9xa"),
         ("SWATH_TRIAL", "17"),
