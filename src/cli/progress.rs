@@ -626,12 +626,13 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
         page_token: String::new(),
     };
     let trials = client.trials().list(request).await?.into_inner().trials;
-    let Some(last) = trials.first() else {
-        return Ok(Failure::new(
-            Exit::NoBest,
-            Code::PausedItself,
-            format!("the sweep paused itself: {}", sweep.reason),
-        ));
+    let why = sweep.reason.trim_start_matches("paused: ");
+    let failed_alike = why.contains("failed in the same way");
+    let Some(last) = trials.first().filter(|_| failed_alike) else {
+        let what = format!("the sweep paused itself: {}", escape(why));
+        return Ok(Failure::new(Exit::NoBest, Code::PausedItself, what)
+            .help(format!("look at what it ran: swath trial list {}", sweep.sweep))
+            .help(format!("then: swath run --resume {}", sweep.sweep)));
     };
     let request = pb::GetTrialRequest { sweep: sweep.sweep.clone(), trial: last.trial, best: false };
     let trial = client.trials().get(request).await?.into_inner();
@@ -642,7 +643,7 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
         .map(|p| format!(", on {}", escape(&p.host)))
         .unwrap_or_default();
     let mut failure =
-        Failure::new(Exit::NoBest, Code::FailedAlike, format!("the sweep is paused: {}", sweep.reason))
+        Failure::new(Exit::NoBest, Code::FailedAlike, format!("{why}, so the sweep is paused"))
             .context(format!("{}{took}{host}, last lines of trial {}:", escape(&trial.reason), trial.trial));
     for line in trial.tail.lines().rev().take(8).collect::<Vec<_>>().into_iter().rev() {
         failure = failure.context(format!("   | {}", escape(line)));
