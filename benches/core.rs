@@ -35,7 +35,7 @@ const MESSAGE: u64 = 128;
 const WINDOW: u64 = 4_096;
 const RUNS: u32 = 8;
 /// Trials whose memory is compared: by the first number all that is bounded is full.
-const TRIALS: [u32; 2] = [3_000, 9_000];
+const TRIALS: [u32; 2] = [10_000, 30_000];
 const STEPS: u64 = 20;
 
 fn main() -> Result<(), Failed> {
