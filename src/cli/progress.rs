@@ -642,9 +642,8 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
         .and_then(|run| run.placements.first())
         .map(|p| format!(", on {}", escape(&p.host)))
         .unwrap_or_default();
-    let mut failure =
-        Failure::new(Exit::NoBest, Code::FailedAlike, format!("{why}, so the sweep is paused"))
-            .context(format!("{}{took}{host}, last lines of trial {}:", escape(&trial.reason), trial.trial));
+    let mut failure = Failure::new(Exit::NoBest, Code::FailedAlike, format!("{why}, so the sweep is paused"))
+        .context(format!("{}{took}{host}, last lines of trial {}:", escape(&trial.reason), trial.trial));
     for line in trial.tail.lines().rev().take(8).collect::<Vec<_>>().into_iter().rev() {
         failure = failure.context(format!("   | {}", escape(line)));
     }
