@@ -26,14 +26,17 @@ fn output_is_followed_while_it_runs_and_kept_afterwards() {
     home.write("sweep.yaml", &sweep("train.py", 1, "retries: 1\n"));
     let run = home.start(&["run", "sweep.yaml"], "err");
     wait_for("the second attempt", || home.dir.join("began").exists().then_some(()));
-    let follows = home.start(&["trial", "logs", "@last/1", "-f", "--tail", "2"], "follow-err");
+    let mut follows = home.command(&["trial", "logs", "@last/1", "-f", "--tail", "2"]);
+    let mut follows = follows.stdout(fs::File::create(home.dir.join("followed")).unwrap()).spawn().unwrap();
+    wait_for("the follower", || home.read("followed").contains("err 2").then_some(()));
     let first = home.swath(&["trial", "logs", "@last/1.1", "--tail", "2"]).expect(0);
     assert_eq!(first.out, "out 1.5\nerr 1\n", "an earlier attempt, while the next one runs");
     home.write("go", "");
     run.end().expect(0);
-    let followed = follows.end();
+    follows.wait().unwrap();
+    let followed = home.read("followed");
     // What is printed in the last moment of a `swath run` is in the log, whether or not a follower still saw it.
-    assert!(followed.out.starts_with("out 2.5\nerr 2\n"), "{}", followed.out);
+    assert!(followed.starts_with("out 2.5\nerr 2\n"), "{followed}");
     let logs = |args: &[&str]| home.swath(&[&["trial", "logs", "@last/1"], args].concat()).expect(0).out;
     assert_eq!(logs(&["--stderr"]), "err 2\n");
     assert_eq!(logs(&["--run", "1", "--stderr"]), "err 1\n");
