@@ -16,7 +16,7 @@ fn a_sweep_ends_with_its_best_trial() {
     let lines: Vec<&str> = done.err.lines().filter(|line| line.starts_with('[')).collect();
     assert_eq!(lines.len(), 6, "{}", done.err);
     assert!(!done.err.contains('\u{1b}') && !done.out.contains('\u{1b}'), "no escape byte off a terminal");
-    assert_eq!(home.processes(), Vec::<u32>::new());
+    home.is_left_alone();
     let list = home.swath(&["trial", "list", "@last", "-o", "json"]).expect(0).json();
     let states: Vec<&str> =
         list["trials"].as_array().unwrap().iter().map(|t| t["state"].as_str().unwrap()).collect();
@@ -100,7 +100,7 @@ fn t4_ctrl_c_pauses_and_resume_goes_on_with_the_same_trials() {
     kill(run.pid(), "INT");
     let done = run.end().expect(130);
     assert!(done.err.contains("paused after 0 trials"), "{}", done.err);
-    wait_for("no process left", || home.processes().is_empty().then_some(()));
+    home.is_left_alone();
     home.write("go", "");
     let done = home.swath(&["run", "sweep.yaml"]).expect(0);
     assert!(done.err.contains("going on with"), "{}", done.err);
@@ -124,7 +124,7 @@ fn t4_a_second_ctrl_c_kills_at_once() {
     run.says("pausing");
     kill(run.pid(), "INT");
     run.end().expect(130);
-    wait_for("no process left", || home.processes().is_empty().then_some(()));
+    home.is_left_alone();
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn f12_a_killed_run_is_adopted_by_the_next() {
     for trial in list["trials"].as_array().unwrap() {
         assert_eq!(trial["runs"].as_array().unwrap().len(), 1, "nothing ran twice: {trial}");
     }
-    assert_eq!(home.processes(), Vec::<u32>::new());
+    home.is_left_alone();
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn f58_a_stop_without_a_holder_adopts_the_runs_and_ends_them() {
     run.child.kill().unwrap();
     run.end();
     home.swath(&["sweep", "stop", "@last"]).expect(0);
-    wait_for("no process left", || home.processes().is_empty().then_some(()));
+    home.is_left_alone();
     let sweep = home.swath(&["sweep", "show", "@last", "-o", "json"]).expect(0).json();
     assert_eq!(sweep["state"], "STOPPED");
     assert_eq!(sweep["counts"]["stopped"], 2, "the third was never proposed: {sweep}");

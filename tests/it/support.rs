@@ -123,6 +123,13 @@ impl Home {
     }
 }
 
+impl Home {
+    /// Waits until nothing of this home runs any more: a runner ends a moment after it said that its run did.
+    pub(crate) fn is_left_alone(&self) {
+        wait_for("no process left", || self.processes().is_empty().then_some(()));
+    }
+}
+
 impl Drop for Home {
     fn drop(&mut self) {
         for pid in self.processes() {

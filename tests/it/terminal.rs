@@ -419,7 +419,7 @@ fn t4_ctrl_c_at_the_terminal_pauses_and_resume_ends_it() {
     let end = session.ends(130).all();
     assert!(end.contains("paused after 0 trials"), "{end}");
     assert!(end.contains("swath run --resume"), "{end}");
-    wait_for("no process left", || home.processes().is_empty().then_some(()));
+    home.is_left_alone();
     home.write("go", "100");
     let end = Session::swath(&home, (80, 24), &[], &["run", "--resume"]).ends(0).all();
     assert!(end.contains("finished: 4 trials"), "{end}");
@@ -436,7 +436,7 @@ fn t4_ctrl_c_twice_at_the_terminal_kills() {
     session.shows("Ctrl-C again");
     session.press("\u{3}");
     session.ends(130);
-    wait_for("no process left", || home.processes().is_empty().then_some(()));
+    home.is_left_alone();
 }
 
 #[test]
@@ -478,7 +478,7 @@ fn keys_detach_pause_and_stop() {
     session.press("ss");
     let end = session.ends(11).all();
     assert!(end.contains("stopped"), "{end}");
-    wait_for("no process left", || home.processes().is_empty().then_some(()));
+    home.is_left_alone();
 }
 
 #[test]
