@@ -18,7 +18,7 @@ use crate::pb;
 use crate::pb::agent_down::Kind as Down;
 use crate::pb::agent_up::Kind as Up;
 use crate::pb::held::Phase;
-use crate::runner::RunKey;
+use crate::runner::{RunKey, is_sweep_id};
 
 /// Reports a run may have unacknowledged.
 pub(crate) const WINDOW_REPORTS: usize = 4096;
@@ -683,9 +683,10 @@ pub(crate) fn to_wire(run: &RunKey) -> pb::RunKey {
     pb::RunKey { sweep: run.sweep.clone(), trial: run.trial, attempt: run.attempt, fence: run.fence }
 }
 
-/// The run that a message names; a message that names none is passed over.
+/// The run that a message names; a message that names none is passed over. A sweep's id becomes part of a path, so one
+/// that could lead out of the folder names none.
 pub(crate) fn from_wire(run: Option<pb::RunKey>) -> Option<RunKey> {
-    let run = run?;
+    let run = run.filter(|run| is_sweep_id(&run.sweep))?;
     Some(RunKey { sweep: run.sweep, trial: run.trial, attempt: run.attempt, fence: run.fence })
 }
 

@@ -4,6 +4,8 @@
 pub(super) const DATA_DIR: &str = "SWATH_DATA_DIR";
 /// Form of listings: table, wide, json, yaml.
 pub(super) const OUTPUT: &str = "SWATH_OUTPUT";
+/// When colour is written: auto, always, never.
+pub(super) const COLOR: &str = "SWATH_COLOR";
 /// What is logged to stderr: `debug`, `info,h2=warn` ..
 pub(super) const LOG: &str = "SWATH_LOG";
 /// Which project lists and names are limited to.

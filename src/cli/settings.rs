@@ -27,7 +27,7 @@ pub(super) struct Global {
     /// More of the talk on stderr; -vv for all of it [env: SWATH_LOG]
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Colour [env: NO_COLOR, CLICOLOR_FORCE]
+    /// Colour [env: SWATH_COLOR, NO_COLOR, CLICOLOR_FORCE]
     #[arg(long, global = true, value_enum, value_name = "WHEN")]
     pub color: Option<ColorChoice>,
     /// Where the store and the runs lie [default: $XDG_DATA_HOME/swath] [env: SWATH_DATA_DIR]
@@ -136,7 +136,7 @@ pub(super) fn resolve(global: &Global) -> Result<Settings, Failure> {
     let log = ["warn", "swath=debug,warn", "trace"][usize::from(global.verbose.min(2))];
     Ok(Settings {
         output: source.pick("--output", output, env_vars::OUTPUT, file.output, "table").parse(parse_enum)?,
-        color: source.pick("--color", color, "SWATH_COLOR", file.color, "auto").parse(parse_enum)?,
+        color: source.pick("--color", color, env_vars::COLOR, file.color, "auto").parse(parse_enum)?,
         data_dir,
         project: source.pick("--project", global.project.clone(), env_vars::PROJECT, file.project, "default"),
         timeout: timeout.parse(|text| duration::parse(text).map_err(|error| error.to_string()))?,
@@ -177,6 +177,19 @@ struct Sources {
 }
 
 impl Sources {
+    /// The first source that says something, in the order of precedence.
+    fn first<T>(
+        &self,
+        (flag, given): (&'static str, Option<T>),
+        (variable, environment): (&'static str, Option<T>),
+        file: Option<T>,
+    ) -> Option<(T, Origin)> {
+        given
+            .map(|value| (value, Origin::Flag(flag)))
+            .or_else(|| environment.map(|value| (value, Origin::Environment(variable))))
+            .or_else(|| file.map(|value| (value, Origin::File(self.path.clone()))))
+    }
+
     fn pick(
         &self,
         flag: &'static str,
@@ -186,15 +199,9 @@ impl Sources {
         default: &str,
     ) -> Setting<String> {
         let environment = env::var(variable).ok().filter(|value| !value.is_empty());
-        let (value, origin) = if let Some(value) = given {
-            (value, Origin::Flag(flag))
-        } else if let Some(value) = environment {
-            (value, Origin::Environment(variable))
-        } else if let Some(value) = file {
-            (value, Origin::File(self.path.clone()))
-        } else {
-            (default.to_owned(), Origin::Default)
-        };
+        let (value, origin) = self
+            .first((flag, given), (variable, environment), file)
+            .unwrap_or_else(|| (default.to_owned(), Origin::Default));
         Setting { value, origin }
     }
 
@@ -206,12 +213,8 @@ impl Sources {
         file: Option<PathBuf>,
     ) -> Result<Setting<PathBuf>, Failure> {
         let environment = env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let (value, origin) = if let Some(value) = given {
-            (value, Origin::Flag(flag))
-        } else if let Some(value) = environment {
-            (value, Origin::Environment(variable))
-        } else if let Some(value) = file {
-            (value, Origin::File(self.path.clone()))
+        let (value, origin) = if let Some(said) = self.first((flag, given), (variable, environment), file) {
+            said
         } else {
             let dir = base("XDG_DATA_HOME", ".local/share").ok_or_else(|| {
                 Failure::usage("there is no place for the store: neither HOME nor XDG_DATA_HOME is set")

@@ -363,12 +363,7 @@ impl Core {
                 }
                 loaded.state.apply(&event)
             }));
-            let wrong = match applied {
-                Ok(Ok(())) => None,
-                Ok(Err(damaged)) => Some(damaged.to_string()),
-                Err(panic) => Some(panic_text(&*panic)),
-            };
-            if let Some(wrong) = wrong {
+            if let Some(wrong) = what_went_wrong(applied) {
                 self.next = pos;
                 return Err(self.refold(id, &wrong, now));
             }
@@ -406,12 +401,7 @@ impl Core {
         let pos = self.advance();
         let Some(loaded) = self.sweeps.get_mut(&id) else { return Err(internal("the sweep is not loaded")) };
         let applied = catch_unwind(AssertUnwindSafe(|| loaded.state.apply_report(&report)));
-        let wrong = match applied {
-            Ok(Ok(())) => None,
-            Ok(Err(damaged)) => Some(damaged.to_string()),
-            Err(panic) => Some(panic_text(&*panic)),
-        };
-        if let Some(wrong) = wrong {
+        if let Some(wrong) = what_went_wrong(applied) {
             self.next = pos;
             return Err(self.refold(id, &wrong, now));
         }
@@ -863,6 +853,15 @@ impl Core {
     /// Metric names of a loaded sweep; empty: a reader finds them.
     pub(super) fn metrics(&self, sweep: SweepId) -> Vec<String> {
         self.sweeps.get(&sweep).map(|loaded| loaded.state.metrics().to_vec()).unwrap_or_default()
+    }
+}
+
+/// Why a state did not take an entry: it does not fit, or `apply` panicked.
+fn what_went_wrong(applied: std::thread::Result<Result<(), crate::sweep::Damaged>>) -> Option<String> {
+    match applied {
+        Ok(Ok(())) => None,
+        Ok(Err(damaged)) => Some(damaged.to_string()),
+        Err(panic) => Some(panic_text(&*panic)),
     }
 }
 

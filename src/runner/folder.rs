@@ -216,7 +216,7 @@ fn parse_name(text: &str) -> Option<RunKey> {
 }
 
 /// Whether a text may stand in a path as a sweep's id.
-pub(crate) fn is_sweep_id(text: &str) -> bool {
+pub fn is_sweep_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }

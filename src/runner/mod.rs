@@ -37,7 +37,7 @@ pub use adopt::{
     wait_for_lock,
 };
 pub use ended::{Counts, Ended, Fault, How, Lost, StopCause, Usage};
-pub use folder::Folder;
+pub use folder::{Folder, is_sweep_id};
 pub use output::{Piece, kept_output, move_output, read_output};
 pub use processes::boot_id;
 pub use reader::{Entry, Position, SpoolError, SpoolReader};

@@ -404,3 +404,12 @@ proptest! {
         prop_assert_eq!(world.core.status().runs, 0);
     }
 }
+
+#[test]
+fn a_sweep_that_would_lead_out_of_the_folder_names_no_run() {
+    let named = |sweep: &str| pb::RunKey { sweep: sweep.to_owned(), trial: 1, attempt: 1, fence: 7 };
+    assert!(from_wire(Some(named("q7k2m9xa"))).is_some());
+    for hostile in ["", "..", "../../etc", "a/b", "a\0b", "Q7K2M9XA"] {
+        assert_eq!(from_wire(Some(named(hostile))), None, "{hostile}");
+    }
+}
