@@ -5,8 +5,11 @@
 //! machine wrote just before, so it lies in memory, and is read without another thread. Signals go by a pidfd alone.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::io::Interest;
@@ -14,6 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
+use tokio::time::{Sleep, sleep};
 
 use super::core::{Found, Input};
 use super::uplink::{self, Uplink};
@@ -24,6 +28,8 @@ use crate::runner::{self, Folder, Record, RunKey, Runner, SpoolError, SpoolReade
 /// The thread waits and, at the end, reads one spool.
 const WAITER_STACK: usize = 256 << 10;
 const WAITER_NAME: &str = "swath-waiter";
+/// What a start waits for company: nobody waits for it, and a short run's end travels with it.
+const COMPANY: Duration = Duration::from_millis(2);
 
 /// What a run's task is told. Bounded by the core: one read at a time, two signals, a sync a second.
 #[derive(Debug)]
@@ -66,19 +72,31 @@ impl RunTask {
 
     /// Lives until the orders end. `runner`: the one just started, if this process did it.
     pub(crate) async fn live(mut self, runner: Option<Runner>, mut orders: mpsc::UnboundedReceiver<Order>) {
+        // What rings first in a run that was just started is its start.
+        let mut is_new = runner.is_some();
         let mut end = self.await_end(runner);
         let mut bell = self.bell();
+        let mut company: Option<Pin<Box<Sleep>>> = None;
         loop {
             let input = tokio::select! {
                 order = orders.recv() => match order {
                     Some(order) => self.obey(order, &end).await,
                     None => return,
                 },
-                rung = ring(&mut bell) => {
-                    if !rung {
+                frames = ring(&mut bell) => {
+                    if frames == 0 {
                         bell = None;
                     }
                     self.send_unsent(&end);
+                    if std::mem::take(&mut is_new) && frames == 1 {
+                        company = Some(Box::pin(sleep(COMPANY)));
+                        continue;
+                    }
+                    company = None;
+                    Some(Input::Grew(self.run.clone()))
+                }
+                () = over(&mut company) => {
+                    company = None;
                     Some(Input::Grew(self.run.clone()))
                 }
                 () = ended(&mut end) => {
@@ -126,7 +144,7 @@ impl RunTask {
                 self.has_end |= batch.items.iter().any(|item| matches!(item.kind, Kind::Ended(_)));
                 Input::Read { run, after, items: batch.items, is_all: batch.is_all }
             }
-            Err(SpoolError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(SpoolError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
                 Input::Vanished(run)
             }
             // The lock's holder cuts what is half written; till then it is as if nothing were there.
@@ -212,15 +230,30 @@ fn close(run: &RunKey, folder: &Folder) {
     }
 }
 
-/// Waits for the bell and silences it. False: it is broken.
-async fn ring(bell: &mut Option<pipe::Receiver>) -> bool {
+/// Waits for the bell and silences it. Gives how often it rang; 0: it is broken.
+async fn ring(bell: &mut Option<pipe::Receiver>) -> usize {
     let Some(bell) = bell else { return std::future::pending().await };
-    if bell.readable().await.is_err() {
-        return false;
+    let (mut rings, mut bytes) = (0, [0; 4096]);
+    loop {
+        match bell.try_read(&mut bytes) {
+            Ok(n) if n == bytes.len() => rings += n,
+            Ok(n) => return rings + n,
+            Err(_) if rings > 0 => return rings,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if bell.readable().await.is_err() {
+                    return 0;
+                }
+            }
+            Err(_) => return 0,
+        }
     }
-    let mut bytes = [0; 4096];
-    while bell.try_read(&mut bytes).is_ok_and(|n| n == bytes.len()) {}
-    true
+}
+
+async fn over(pause: &mut Option<Pin<Box<Sleep>>>) {
+    match pause {
+        Some(pause) => pause.await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for the runner's end, which comes once.
@@ -245,7 +278,7 @@ pub(crate) fn find(run: &RunKey, folder: &Folder) -> Result<Option<Found>, Spool
             true
         }
         Ok(None) => false,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io(error)),
     };
     let mut reader = SpoolReader::open(folder)?;

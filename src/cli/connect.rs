@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// The system gives no threads.
 pub(super) fn runtime() -> Result<Runtime, Failure> {
-    Ok(Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+    Ok(Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
 }
 
 /// This process's place in the store, and its client.

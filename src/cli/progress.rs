@@ -127,7 +127,7 @@ pub(super) async fn follow(
     choice: Choice,
     settings: &Settings,
 ) -> Result<(pb::Sweep, Option<Exit>), Failure> {
-    follow_until(node, agent, sweep, choice, settings, |_| false).await
+    follow_until(node, agent, sweep, choice, settings, None).await
 }
 
 /// [`follow`], until `enough` holds.
@@ -141,7 +141,7 @@ pub(super) async fn follow_until(
     sweep: pb::Sweep,
     choice: Choice,
     settings: &Settings,
-    enough: impl Fn(&pb::Sweep) -> bool,
+    enough: Option<&dyn Fn(&pb::Sweep) -> bool>,
 ) -> Result<(pb::Sweep, Option<Exit>), Failure> {
     let client = node.client();
     let mut signals = Signals::new()?;
@@ -153,8 +153,8 @@ pub(super) async fn follow_until(
     let mut known = std::pin::pin!(is_known(agent));
     let mut is_placed = false;
     loop {
-        let detail = view.detail();
-        let mut stream = follower.open(detail).await?;
+        let kinds = view.kinds(&sweep);
+        let mut stream = follower.open(&view, kinds.clone()).await?;
         loop {
             let wish = tokio::select! {
                 wish = signals.next() => match wish { Some(wish) => wish, None => { view.suspended(); continue } },
@@ -175,13 +175,16 @@ pub(super) async fn follow_until(
                 message = stream.message() => match message {
                     Ok(Some(message)) => {
                         follower.from = follower.from.max(message.pos + 1);
-                        if view.wants(&message) || closes(&message) {
+                        if view.wants(&message) || closes(&message, &sweep) || enough.is_some() {
                             sweep = follower.get().await?;
                             view.take(&message, &sweep, &client).await?;
                         }
-                        if is_over(&sweep, agent.is_some() || asked.is_some()) || enough(&sweep) {
+                        if is_over(&sweep, agent.is_some() || asked.is_some()) || enough.is_some_and(|enough| enough(&sweep)) {
                             view.end(&sweep);
                             return Ok((sweep, asked));
+                        }
+                        if view.kinds(&sweep) != kinds {
+                            break;
                         }
                         continue;
                     }
@@ -248,9 +251,15 @@ struct Follower {
 impl Follower {
     async fn open(
         &self,
-        detail: pb::watch_request::ReportDetail,
+        view: &View,
+        kinds: Vec<&str>,
     ) -> Result<tonic::Streaming<pb::WatchResponse>, Failure> {
-        let request = pb::WatchRequest { sweep: self.id.clone(), from: self.from, reports: detail as i32 };
+        let request = pb::WatchRequest {
+            sweep: self.id.clone(),
+            from: self.from,
+            reports: view.detail().into(),
+            kinds: kinds.into_iter().map(str::to_owned).collect(),
+        };
         Ok(self.client.sweeps().watch(request).await?.into_inner())
     }
 
@@ -260,14 +269,21 @@ impl Follower {
     }
 }
 
+/// What may end or pause a sweep.
+const TURNS: [&str; 4] = ["SweepEnded", "SweepPaused", "SweepHidden", "SweepResumed"];
+/// What may end a trial, and let a sweep that is paused or hidden go idle.
+const ENDS: [&str; 2] = ["RunEnded", "TrialWithdrawn"];
+
 /// Whether a message may have ended or paused the sweep.
-fn closes(message: &pb::WatchResponse) -> bool {
-    message.entries.iter().any(|entry| {
-        matches!(
-            entry.kind.as_str(),
-            "SweepEnded" | "SweepPaused" | "SweepHidden" | "RunEnded" | "TrialWithdrawn"
-        )
-    })
+fn closes(message: &pb::WatchResponse, sweep: &pb::Sweep) -> bool {
+    let works = works(sweep);
+    let closes = |kind| TURNS.contains(&kind) || (!works && ENDS.contains(&kind));
+    message.entries.iter().any(|entry| closes(entry.kind.as_str()))
+}
+
+/// Whether it is only events of its own that can end it.
+fn works(sweep: &pb::Sweep) -> bool {
+    sweep.state() == pb::sweep::State::Running && !sweep.hidden
 }
 
 /// A sweep that works no more: ended, or paused with nothing running. Who only watches goes on watching a paused one.
@@ -307,6 +323,15 @@ impl View {
         }
     }
 
+    /// Kinds of events that are looked at as the sweep stands; none: all.
+    fn kinds(&self, sweep: &pb::Sweep) -> Vec<&'static str> {
+        match self {
+            View::Live(_) | View::Json => Vec::new(),
+            View::None if works(sweep) => TURNS.to_vec(),
+            View::Lines(_) | View::None => [TURNS.as_slice(), &ENDS].concat(),
+        }
+    }
+
     fn begin(&mut self, sweep: &pb::Sweep) {
         match self {
             View::Lines(lines) => lines.begin(sweep),
@@ -318,7 +343,8 @@ impl View {
     /// Whether the message changes what is shown.
     fn wants(&mut self, message: &pb::WatchResponse) -> bool {
         match self {
-            View::Lines(_) | View::None => false,
+            View::Lines(_) => !ended_trials(message).is_empty(),
+            View::None => false,
             View::Json => true,
             View::Live(live) => live.wants(message),
         }

@@ -106,10 +106,8 @@ async fn watch(
         return Ok(if args.until.is_some() { run::verdict(&sweep) } else { Exit::Done });
     }
     let until = args.until;
-    let (sweep, signal) = progress::follow_until(node, None, sweep, choice, settings, |sweep| {
-        until.is_some_and(|until| until.holds(sweep))
-    })
-    .await?;
+    let holds = |sweep: &pb::Sweep| until.is_some_and(|until| until.holds(sweep));
+    let (sweep, signal) = progress::follow_until(node, None, sweep, choice, settings, Some(&holds)).await?;
     match signal {
         Some(exit) => Ok(exit),
         None if until.is_some_and(|until| until.holds(&sweep)) => Ok(Exit::Done),
@@ -132,6 +130,7 @@ async fn entries(args: &Args, sweep: pb::Sweep, node: &Node, out: &mut dyn Write
     let mut last = sweep;
     loop {
         let request = pb::WatchRequest {
+            kinds: Vec::new(),
             sweep: last.sweep.clone(),
             from,
             reports: pb::watch_request::ReportDetail::All as i32,

@@ -109,8 +109,8 @@ impl Feed {
         self.head.send_replace(to);
     }
 
-    /// The entries of one sweep above `after`; `events_only`: without reports.
-    pub(super) fn page(&self, sweep: SweepId, after: Pos, events_only: bool) -> Page {
+    /// The entries of one sweep above `after` that are wanted.
+    pub(super) fn page(&self, sweep: SweepId, after: Pos, wanted: &Wanted) -> Page {
         let ring = self.lock();
         if after < ring.from {
             return Page::Gone;
@@ -121,14 +121,15 @@ impl Feed {
         let mut entries = Vec::new();
         let mut to = ring.to;
         for entry in ring.entries.range(start..) {
-            let wanted = entry.sweep == sweep && !(events_only && matches!(entry.what, What::Report(_)));
-            if wanted {
-                if entries.len() == PAGE {
-                    to = Pos(entry.pos().0 - 1);
-                    break;
-                }
-                entries.push(message(entry, names));
+            let is_report = matches!(entry.what, What::Report(_));
+            if entry.sweep != sweep || (is_report && wanted.events_only) {
+                continue;
             }
+            if entries.len() == PAGE {
+                to = Pos(entry.pos().0 - 1);
+                break;
+            }
+            entries.extend(message(entry, names, wanted));
         }
         Page::Entries { entries, to }
     }
@@ -138,14 +139,29 @@ impl Feed {
     }
 }
 
-fn message(entry: &Fresh, names: &[String]) -> pb::Entry {
+/// Which entries a watcher wants.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// No reports.
+    pub(super) events_only: bool,
+    /// Events of these kinds; none: of all.
+    pub(super) kinds: Vec<String>,
+}
+
+impl Wanted {
+    pub(super) fn is_kind(&self, kind: &str) -> bool {
+        self.kinds.is_empty() || self.kinds.iter().any(|wanted| wanted == kind)
+    }
+}
+
+fn message(entry: &Fresh, names: &[String], wanted: &Wanted) -> Option<pb::Entry> {
     match &entry.what {
         What::Event(event) => {
-            let json = serde_json::to_value(&event.body).expect("an event has text keys only");
-            let kind = json["kind"].as_str().unwrap_or_default().to_owned();
-            event_message(entry.sweep, event.pos, event.n, event.at, &entry.actor, kind, json.to_string())
+            let kind = Some(event.body.kind()).filter(|kind| wanted.is_kind(kind))?.to_owned();
+            let body = serde_json::to_string(&event.body).expect("an event has text keys only");
+            Some(event_message(entry.sweep, event.pos, event.n, event.at, &entry.actor, kind, body))
         }
-        What::Report(report) => report_message(entry.sweep, report, names),
+        What::Report(report) => Some(report_message(entry.sweep, report, names)),
     }
 }
 

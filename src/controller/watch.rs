@@ -7,7 +7,7 @@
 use tokio::sync::mpsc;
 
 use crate::controller::core::{SELF_NAME, internal};
-use crate::controller::feed::{Page, event_message, report_message};
+use crate::controller::feed::{Page, Wanted, event_message, report_message};
 use crate::controller::readers::{Library, unread};
 use crate::controller::{Refused, RefusedKind};
 use crate::pb;
@@ -27,7 +27,7 @@ type Watcher = mpsc::Sender<Result<pb::WatchResponse, Refused>>;
 /// What one watcher wants.
 struct Watch {
     sweep: SweepId,
-    events_only: bool,
+    wanted: Wanted,
     /// Metric names; none: not known yet.
     names: Option<Vec<String>>,
     /// Everything up to here was sent.
@@ -58,7 +58,10 @@ impl Library {
         }
         let watch = Watch {
             sweep,
-            events_only: request.reports == i32::from(pb::watch_request::ReportDetail::None),
+            wanted: Wanted {
+                events_only: request.reports == i32::from(pb::watch_request::ReportDetail::None),
+                kinds: request.kinds,
+            },
             names: None,
             after: Pos(request.from.saturating_sub(1)),
         };
@@ -72,7 +75,7 @@ impl Library {
         let mut news = self.feed.news();
         loop {
             let head = *news.borrow_and_update();
-            let page = self.feed.page(watch.sweep, watch.after, watch.events_only);
+            let page = self.feed.page(watch.sweep, watch.after, &watch.wanted);
             let (entries, reached) = match page {
                 Page::Entries { entries, to } => (entries, to),
                 Page::Gone => {
@@ -107,7 +110,7 @@ impl Library {
         let reader = self.reader()?; // one at a time: whoever waits for a second one may wait for itself
         let log = Log::Sweep(watch.sweep);
         let events = reader.events_from(Some(log), watch.after, PAGE).map_err(unread)?;
-        let reports = match watch.events_only {
+        let reports = match watch.wanted.events_only {
             true => Vec::new(),
             false => reader
                 .reports_from(watch.sweep, watch.after, PAGE)
@@ -118,7 +121,8 @@ impl Library {
         let until = full(events.last().map(|event| event.pos), events.len())
             .min(full(reports.last().map(|report| report.pos), reports.len()))
             .min(head);
-        let entries = merge(&reader, watch.sweep, events, reports, &names, until);
+        let mut entries = merge(&reader, watch.sweep, events, reports, &names, until);
+        entries.retain(|entry| entry.n == 0 || watch.wanted.is_kind(&entry.kind));
         watch.names = Some(names);
         watch.after = until;
         Ok((watch, entries))

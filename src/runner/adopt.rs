@@ -4,7 +4,7 @@
 //! gap, and the kernel frees it when the runner is gone, however that happens. Nobody starts a folder that was found:
 //! whoever gets the lock of a spool without an end closes it.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::ended::{Ended, How, Lost};
 use super::folder::{Folder, is_sweep_id};
-use super::reader::{SpoolError, SpoolReader};
+use super::reader::{Entry, SpoolError, SpoolReader};
 use super::record::{Record, Started};
 use super::spec::{RunKey, Spec};
 use super::spool::SpoolWriter;
@@ -80,11 +80,25 @@ pub(crate) fn write_spec(folder: &Folder, spec: &Spec) -> io::Result<LockedSpool
     }
     let mut bytes = Vec::with_capacity(frame::HEADER + body.len());
     frame::encode(0, kind, &body, &mut bytes);
-    let mut file =
-        OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(folder.spool())?;
-    file.try_lock()?;
+    let mut file = new_spool(folder)?;
     file.write_all(&bytes)?;
     Ok(LockedSpool { folder: folder.clone(), file })
+}
+
+/// An empty spool with its lock: that of a spare folder, unless somebody still has a hand on it, else a new one.
+fn new_spool(folder: &Folder) -> io::Result<File> {
+    let path = folder.spool();
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    match options.open(&path) {
+        Ok(spare) if spare.try_lock().is_ok() && spare.metadata()?.len() == 0 => return Ok(spare),
+        Ok(_) => fs::remove_file(&path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let file = options.create_new(true).open(&path)?;
+    file.try_lock()?;
+    Ok(file)
 }
 
 /// Takes a spool's lock; `None` while a runner has it. Of a folder without spool: `NotFound`.
@@ -115,7 +129,7 @@ pub fn hold_runner(started: &Started) -> Option<OwnedFd> {
 pub fn close_orphan(spool: LockedSpool, run: &RunKey) -> Result<Ended, SpoolError> {
     let LockedSpool { folder, file } = spool;
     let failed = |error| SpoolError::Io { path: folder.spool().display().to_string(), error };
-    let found = Found::read(&folder, &file)?;
+    let found = Found::read(&folder, &file, run)?;
     if let Some(ended) = found.ended {
         return Ok(*ended);
     }
@@ -150,17 +164,25 @@ struct Found {
 }
 
 impl Found {
-    fn read(folder: &Folder, file: &File) -> Result<Found, SpoolError> {
+    fn read(folder: &Folder, file: &File, run: &RunKey) -> Result<Found, SpoolError> {
         let mut reader = SpoolReader::open(folder)?;
         let mut found = Found::default();
+        // The lock's holder alone may cut.
+        let cut = |offset| {
+            let path = || folder.spool().display().to_string();
+            file.set_len(offset).map_err(|error| SpoolError::Io { path: path(), error })
+        };
         loop {
             match reader.next() {
+                // A spool is used again, and a power cut may bring back what an earlier run wrote.
+                Ok(Some(Entry { record: Record::Spec(spec), .. })) if spec.run != *run => {
+                    cut(0)?;
+                    return Ok(Found { boot: Some(spec.boot), ..Found::default() });
+                }
                 Ok(Some(entry)) => found.take(entry.record),
                 Ok(None) => break,
-                // The lock's holder alone may cut. What the reserve holds follows the last good frame or is nothing.
-                Err(SpoolError::Damaged { offset, .. }) => file
-                    .set_len(offset)
-                    .map_err(|error| SpoolError::Io { path: folder.spool().display().to_string(), error })?,
+                // What the reserve holds follows the last good frame or is nothing.
+                Err(SpoolError::Damaged { offset, .. }) => cut(offset)?,
                 Err(error) => return Err(error),
             }
         }

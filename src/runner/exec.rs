@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,12 +11,12 @@ use std::time::Duration;
 use super::adopt::{self, LockedSpool};
 use super::ended::How;
 use super::folder::Folder;
-use super::nursery::{self, Born, NURSERY};
+use super::nursery::{self, NURSERY};
 use super::reader::{SpoolError, SpoolReader};
 use super::record::Record;
 use super::spec::{FORMAT, RunKey, Spec};
 use super::spool::SpoolWriter;
-use super::supervise::{Outcome, SuperviseError, supervise};
+use super::supervise::{Outcome, Ready, SuperviseError};
 use super::{processes, recorder};
 
 const USAGE: &str = "\
@@ -58,13 +59,13 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
         _ => by_hand(&arguments),
     };
-    exit_code(result)
+    exit_code(result).into()
 }
 
 /// The nursery of an agent's runners, or, once it has forked, one of them.
 fn for_agent() -> ExitCode {
-    match nursery::tend() {
-        Ok(Some(born)) => exit_code(run_born(born)),
+    match nursery::tend(made_ready) {
+        Ok(Some(ready)) => nursery::leave(exit_code(ready.supervise(false).map_err(ExecError::from))),
         Ok(None) => ExitCode::SUCCESS,
         Err(error) => {
             tell(&format!("error: starting runners: {error}"));
@@ -73,24 +74,29 @@ fn for_agent() -> ExitCode {
     }
 }
 
-/// The spool's lock is free when this process has gone.
-fn run_born(Born { folder, spool }: Born) -> Result<Outcome, ExecError> {
-    let mut reader = SpoolReader::open(&folder)?;
-    let Some(Record::Spec(spec)) = reader.next()?.map(|entry| entry.record) else {
-        return Err(ExecError::NoSpec(folder.spool().display().to_string()));
+/// What a runner begins with. The spool's lock is free when the runner has gone.
+fn made_ready(folder: Folder, spool: OwnedFd) -> io::Result<Ready> {
+    let made = || {
+        let mut reader = SpoolReader::open(&folder)?;
+        let Some(Record::Spec(spec)) = reader.next()?.map(|entry| entry.record) else {
+            return Err(ExecError::NoSpec(folder.spool().display().to_string()));
+        };
+        let writer = SpoolWriter::new(&folder, spool.into(), reader.position().spool_offset(), 0);
+        Ok(Ready::new(spec, folder.clone(), writer))
     };
-    let writer = SpoolWriter::new(&folder, spool.into(), reader.position().spool_offset(), 0);
-    drop(reader);
-    Ok(supervise(&spec, &folder, writer, false)?)
+    made().map_err(|error| {
+        tell(&format!("error: {error}"));
+        io::ErrorKind::InvalidData.into()
+    })
 }
 
-fn exit_code(result: Result<Outcome, ExecError>) -> ExitCode {
+fn exit_code(result: Result<Outcome, ExecError>) -> u8 {
     result.map_or_else(
         |error| {
             tell(&format!("error: {error}"));
-            ExitCode::from(if matches!(error, ExecError::Usage(_)) { 2 } else { 125 })
+            if matches!(error, ExecError::Usage(_)) { 2 } else { 125 }
         },
-        |outcome| ExitCode::from(outcome.code),
+        |outcome| outcome.code,
     )
 }
 
@@ -129,7 +135,8 @@ fn run_by_hand(
     let spool: LockedSpool =
         adopt::write_spec(folder, &spec).map_err(failed("writing the spool in", folder))?;
     let (file, size) = spool.into_file().map_err(failed("reading the spool in", folder))?;
-    Ok(supervise(&spec, folder, SpoolWriter::new(folder, file, size, 0), true)?)
+    let writer = SpoolWriter::new(folder, file, size, 0);
+    Ok(Ready::new(Box::new(spec), folder.clone(), writer).supervise(true)?)
 }
 
 fn spec_by_hand(grace: Duration, command: Vec<OsString>) -> io::Result<Spec> {

@@ -97,14 +97,23 @@ impl Folder {
         Ok(has_bell)
     }
 
-    /// Whether it is a file that the next run's runner writes anew. Only one that is still what a runner made: no link,
-    /// and no second name of something else.
+    /// Whether it is a file that the next run writes anew; a spool is emptied for it. Only one that is still what swath
+    /// made: no link, and no second name of something else.
     fn is_written_anew(&self, path: &Path) -> io::Result<bool> {
-        if path != self.params() && path != self.wandb_config() {
+        let is_spool = path == self.spool();
+        if !is_spool && path != self.params() && path != self.wandb_config() {
             return Ok(false);
         }
         let about = fs::symlink_metadata(path)?;
-        Ok(about.is_file() && about.nlink() == 1)
+        let is_ours = about.is_file() && about.nlink() == 1;
+        if is_ours && is_spool {
+            OpenOptions::new()
+                .write(true)
+                .truncate(true)
+                .custom_flags(OFlags::NOFOLLOW.bits() as i32)
+                .open(path)?;
+        }
+        Ok(is_ours)
     }
 
     /// All runs' folders below `runs`, by name; other entries are passed over. No `runs`: none.
@@ -231,6 +240,7 @@ mod tests {
         assert!(!first.take_spare());
         first.create().unwrap();
         fs::write(first.params(), "{}").unwrap();
+        fs::write(first.spool(), "of the first").unwrap();
         fs::write(first.metrics(), "").unwrap();
         let others = dir.path().join("others");
         fs::write(&others, "kept").unwrap();
@@ -245,7 +255,8 @@ mod tests {
         let mut names: Vec<_> =
             fs::read_dir(second.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, ["bell", "end", "params.json"]);
+        assert_eq!(names, ["bell", "end", "params.json", "spool"]);
+        assert_eq!(fs::read(second.spool()).unwrap(), b"");
         assert_eq!(fs::read(others).unwrap(), b"kept");
         assert!(second.open_bell().is_ok());
         assert_eq!(fs::read(second.reserve()).unwrap(), vec![0; RESERVE_BYTES]);

@@ -1,4 +1,5 @@
-//! Starts runners at little cost: a small process of one thread that forks one for each spool it is handed.
+//! Starts runners at little cost: a small process of one thread that makes a run ready and forks, for each spool it is
+//! handed.
 //!
 //! A start of the binary costs three times a fork (0.9 ms of CPU to 0.25), and every trial pays it. So an agent keeps
 //! one process, `swath exec --nursery`, which has started already and does nothing but fork. A runner made so is the
@@ -22,6 +23,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -34,7 +36,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidf
 
 use super::adopt::LockedSpool;
 use super::folder::Folder;
-use super::{frame, terminal};
+use super::terminal;
 use crate::failpoint;
 
 /// The flag by which the process knows that its stdin is an agent's link.
@@ -125,39 +127,45 @@ impl Drop for Nursery {
     }
 }
 
-/// What a forked runner begins with.
-pub(crate) struct Born {
-    pub(crate) folder: Folder,
-    /// Holds the lock.
-    pub(crate) spool: OwnedFd,
-}
-
-/// The nursery's life: forks for each message, until the link ends. In a runner it returns what that begins with; in
-/// the nursery itself, at the end, none.
-pub(crate) fn tend() -> io::Result<Option<Born>> {
+/// The nursery's life: makes a run ready for each message and forks, until the link ends. In a runner it returns what
+/// that begins with; in the nursery itself, at the end, none.
+///
+/// Made ready before the fork, a run costs less: what this process does again and again it has in memory, while a forked
+/// one meets every page of the program for the first time.
+pub(crate) fn tend<T>(make_ready: impl Fn(Folder, OwnedFd) -> io::Result<T>) -> io::Result<Option<T>> {
     let link = io::stdin().as_fd().try_clone_to_owned()?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-    // Once for all that come after: they have no terminal from the start, and know the processor.
+    // Once for all that come after: they have no terminal from the start.
     terminal::give_up();
-    frame::warm_up();
-    loop {
-        let Some((path, spool)) = next(link.as_fd())? else { return Ok(None) };
-        let answer = match fork_sibling() {
-            Ok(Some(pid)) => pid.as_raw_nonzero().get(),
-            Ok(None) => {
+    while let Some((path, spool)) = next(link.as_fd())? {
+        let folder = Folder::at(OsStr::from_bytes(&path));
+        // A fault in there must cost one run, not all that come after.
+        let ready = catch_unwind(AssertUnwindSafe(|| make_ready(folder, spool)));
+        let ready = ready.unwrap_or_else(|_| Err(io::Error::other("a fault inside swath")));
+        let answer = match ready.and_then(|ready| Ok((fork_sibling()?, ready))) {
+            Ok((Some(pid), _ready)) => pid.as_raw_nonzero().get(),
+            Ok((None, ready)) => {
                 drop(link);
                 // The nursery's group is not a run's: what is sent to one must not reach the others.
                 setpgid(None, None)?;
-                return Ok(Some(Born { folder: Folder::at(OsStr::from_bytes(&path)), spool }));
+                return Ok(Some(ready));
             }
-            Err(error) => -error.raw_os_error(),
+            Err(error) => -error.raw_os_error().unwrap_or(Errno::IO.raw_os_error()),
         };
-        drop(spool);
         match send(&link, &answer.to_le_bytes(), SendFlags::NOSIGNAL) {
             // The agent has gone; the next message says so.
             Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+    Ok(None)
+}
+
+/// Ends a runner at once: what a process does at its end besides would only cost it time.
+pub(crate) fn leave(code: u8) -> ! {
+    #[expect(unsafe_code, reason = "no safe wrapper of _exit; nothing of this process is used any more")]
+    unsafe {
+        libc::_exit(code.into())
     }
 }
 

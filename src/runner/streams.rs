@@ -11,6 +11,8 @@ use super::output::{Logs, Tail};
 
 /// Read at once; a pipe holds as much unless it is widened.
 const CHUNK: usize = 64 << 10;
+/// Read at once of a stream that has said little yet: memory that is never used is not touched.
+const FIRST_CHUNK: usize = 4 << 10;
 /// What a pipe is widened to once its writer has filled it.
 const WIDE: usize = 1 << 20;
 
@@ -40,7 +42,14 @@ impl Streams {
             let _ = rustix::io::ioctl_fionbio(pipe, true);
         }
         let pipes = pipes.map(|pipe| Some(File::from(pipe)));
-        Streams { pipes, is_wide: [false; 2], echoes, buffer: vec![0; CHUNK], logs, tail: Tail::default() }
+        Streams {
+            pipes,
+            is_wide: [false; 2],
+            echoes,
+            buffer: vec![0; FIRST_CHUNK],
+            logs,
+            tail: Tail::default(),
+        }
     }
 
     /// Those that are not at their end.
@@ -56,7 +65,8 @@ impl Streams {
     /// Passes on what is left in the pipes. Does not wait: who holds one now is no process of the run.
     pub(crate) fn drain(&mut self, collector: &mut Collector) {
         for stream in [0, 1] {
-            let full_reads = WIDE / CHUNK + 1;
+            // One may be a small one.
+            let full_reads = WIDE / CHUNK + 2;
             for _ in 0..full_reads {
                 if self.read(stream, collector) != Drained::Some {
                     break;
@@ -96,6 +106,7 @@ impl Streams {
             // Refused above the user's share of pipe memory; then it stays as it was.
             let _ = fcntl_setpipe_size(&*pipe, WIDE);
         }
+        let is_full = n == self.buffer.len();
         let bytes = &self.buffer[..n];
         self.logs.write(stream, bytes);
         self.tail.push(bytes);
@@ -104,6 +115,9 @@ impl Streams {
         if self.echoes && !echo(stream, bytes) {
             self.pipes[stream] = None;
             return Drained::End;
+        }
+        if is_full && n < CHUNK {
+            self.buffer.resize(CHUNK, 0);
         }
         Drained::Some
     }

@@ -16,11 +16,12 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 use rustix::time::Timespec;
 
+use super::channels::PatternError;
 use super::collect::Collector;
 use super::course::{Act, Course, Input};
 use super::ended::{Counts, Ended, Fault, How, Lost, StopCause};
 use super::folder::Folder;
-use super::launch::{self, Launched};
+use super::launch::{self, Launched, Prepared};
 use super::output::Logs;
 use super::program::NoStart;
 use super::record::{Process, Record, SignalSent, Started};
@@ -51,59 +52,71 @@ pub(crate) struct Outcome {
     pub(crate) code: u8,
 }
 
-/// Runs `spec`'s command to its end. `by_hand`: for a person or a pod, not an agent: output is passed on, stdin is not
-/// taken away unless it is a terminal, and Ctrl-C stops the run.
-pub(crate) fn supervise(
-    spec: &Spec,
-    folder: &Folder,
-    spool: SpoolWriter,
-    by_hand: bool,
-) -> Result<Outcome, SuperviseError> {
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
-        .map_err(|error| cannot("becoming a subreaper")(error.into()))?;
-    let signals = Signals::catch(by_hand).map_err(cannot("catching signals"))?;
-    if terminal::give_up() {
-        signals.take_stop(); // the hang-up that this may have caused
-    }
-    let mut recorder = Recorder::new(spool, spec.wanted.clone());
-    let logs = Logs::new(folder, spec.log_bytes);
-    let (Launched { command, pipes, note }, collector) = match start(spec, folder, by_hand) {
-        Ok(started) => started,
-        Err(refused) => return never_started(refused, folder, &mut recorder),
-    };
-    let now = Instant::now();
-    failpoint::reach("before_started");
-    recorder.spool().write(Record::Started(started(spec, command, note)), now);
-    failpoint::reach("after_started");
-    let streams = Streams::new(pipes, logs, by_hand);
-    let timeout = spec.timeout_ms.map(Duration::from_millis);
-    let mut supervisor = Supervisor {
-        spec,
-        began: now,
-        course: Course::new(Duration::from_millis(spec.grace_ms), timeout, now),
-        silence: spec.silence.as_ref().map(|silence| SilenceWatch::new(silence, now)),
-        main: Main::Runs(command),
-        signalled: false,
-        killed: false,
-        debt: Duration::ZERO,
-        signals,
-        streams,
-        collector,
-        recorder,
-    };
-    supervisor.run();
-    supervisor.finish(folder)
+/// A run up to the start of its command. Nothing in it belongs to a process yet, so it may be made in one that forks.
+pub(crate) struct Ready {
+    spec: Box<Spec>,
+    folder: Folder,
+    recorder: Recorder,
+    logs: Logs,
+    /// Channels are there before the command starts, so that none of its first words is missed.
+    start: Result<(Prepared, Collector), NoStart>,
 }
 
-/// Channels are opened before the command starts, so that none of its first words is missed.
-fn start(spec: &Spec, folder: &Folder, by_hand: bool) -> Result<(Launched, Collector), NoStart> {
-    let prepared = launch::prepare(spec, folder)?;
-    let collector = Collector::new(spec, folder, Instant::now()).map_err(|error| NoStart {
-        fault: Fault::User,
-        code: 125,
-        message: error.to_string(),
-    })?;
-    Ok((prepared.start(by_hand)?, collector))
+impl Ready {
+    /// Makes files, environment and channels.
+    pub(crate) fn new(spec: Box<Spec>, folder: Folder, spool: SpoolWriter) -> Ready {
+        let start = launch::prepare(&spec, &folder).and_then(|prepared| {
+            let collector = Collector::new(&spec, &folder, Instant::now());
+            let refused =
+                |error: PatternError| NoStart { fault: Fault::User, code: 125, message: error.to_string() };
+            Ok((prepared, collector.map_err(refused)?))
+        });
+        Ready {
+            recorder: Recorder::new(spool, spec.wanted.clone()),
+            logs: Logs::new(&folder, spec.log_bytes),
+            spec,
+            folder,
+            start,
+        }
+    }
+
+    /// Runs the command to its end. `by_hand`: for a person or a pod, not an agent: output is passed on, stdin is not
+    /// taken away unless it is a terminal, and Ctrl-C stops the run.
+    pub(crate) fn supervise(self, by_hand: bool) -> Result<Outcome, SuperviseError> {
+        let Ready { spec, folder, mut recorder, logs, start } = self;
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .map_err(|error| cannot("becoming a subreaper")(error.into()))?;
+        let signals = Signals::catch(by_hand).map_err(cannot("catching signals"))?;
+        if terminal::give_up() {
+            signals.take_stop(); // the hang-up that this may have caused
+        }
+        let launched = start.and_then(|(prepared, collector)| Ok((prepared.start(by_hand)?, collector)));
+        let (Launched { command, pipes, note }, collector) = match launched {
+            Ok(launched) => launched,
+            Err(refused) => return never_started(refused, &folder, &mut recorder),
+        };
+        let now = Instant::now();
+        failpoint::reach("before_started");
+        recorder.spool().write(Record::Started(started(&spec, command, note)), now);
+        failpoint::reach("after_started");
+        let timeout = spec.timeout_ms.map(Duration::from_millis);
+        let mut supervisor = Supervisor {
+            spec: &spec,
+            began: now,
+            course: Course::new(Duration::from_millis(spec.grace_ms), timeout, now),
+            silence: spec.silence.as_ref().map(|silence| SilenceWatch::new(silence, now)),
+            main: Main::Runs(command),
+            signalled: false,
+            killed: false,
+            debt: Duration::ZERO,
+            signals,
+            streams: Streams::new(pipes, logs, by_hand),
+            collector,
+            recorder,
+        };
+        supervisor.run();
+        supervisor.finish(&folder)
+    }
 }
 
 fn started(spec: &Spec, command: Process, note: Option<String>) -> Started {
@@ -157,7 +170,7 @@ struct Supervisor<'a> {
 
 /// What `poll` found.
 #[derive(Debug, Default)]
-struct Ready {
+struct Heard {
     signals: bool,
     files: bool,
     streams: [bool; 2],
@@ -192,7 +205,7 @@ impl Supervisor<'_> {
     }
 
     /// Waits until something is ready or due.
-    fn wait(&mut self) -> Ready {
+    fn wait(&mut self) -> Heard {
         let timeout = self.timeout();
         let timeout =
             timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: i64::from(t.subsec_nanos()) });
@@ -201,7 +214,7 @@ impl Supervisor<'_> {
         let streams: Vec<_> = self.streams.open().collect();
         fds.extend(streams.iter().map(|(_, fd)| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
         fds.extend(files);
-        let mut ready = Ready::default();
+        let mut ready = Heard::default();
         if poll(&mut fds, timeout.as_ref()).is_ok() {
             let is_ready = |i: usize| fds.get(i).is_some_and(|fd| !fd.revents().is_empty());
             ready.signals = is_ready(0);
@@ -229,7 +242,7 @@ impl Supervisor<'_> {
 
     /// Passes output on, and looks at some of what waits: freely while nothing comes, else for as long as the passing
     /// on took, so that parsing costs a flooding script at most half of the speed.
-    fn pass_on(&mut self, ready: &Ready) {
+    fn pass_on(&mut self, ready: &Heard) {
         let began = Instant::now();
         for stream in [0, 1].into_iter().filter(|stream| ready.streams[*stream]) {
             self.streams.pump(stream, &mut self.collector);

@@ -152,6 +152,35 @@ pub enum Body {
     },
 }
 
+impl Body {
+    /// The kind by which it is stored and sent.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Body::SweepCreated { .. } => "SweepCreated",
+            Body::SweepChanged { .. } => "SweepChanged",
+            Body::SweepPaused { .. } => "SweepPaused",
+            Body::SweepResumed { .. } => "SweepResumed",
+            Body::SweepEnding { .. } => "SweepEnding",
+            Body::SweepEnded { .. } => "SweepEnded",
+            Body::SweepHidden { .. } => "SweepHidden",
+            Body::SweepRestored { .. } => "SweepRestored",
+            Body::TrialProposed { .. } => "TrialProposed",
+            Body::TrialRetried { .. } => "TrialRetried",
+            Body::TrialWithdrawn { .. } => "TrialWithdrawn",
+            Body::RunAssigned { .. } => "RunAssigned",
+            Body::RunStarted { .. } => "RunStarted",
+            Body::MetricNamed { .. } => "MetricNamed",
+            Body::StopDecided { .. } => "StopDecided",
+            Body::RunEnded { .. } => "RunEnded",
+            Body::BudgetReached { .. } => "BudgetReached",
+            Body::Annotated { .. } => "Annotated",
+            Body::Excluded { .. } => "Excluded",
+            Body::Included { .. } => "Included",
+            Body::Tagged { .. } => "Tagged",
+        }
+    }
+}
+
 /// Where a sweep came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]

@@ -79,7 +79,13 @@ fn the_logs_of_all_releases_fold_to_their_hashes() {
         let mut entries = lines.map(|line| serde_json::from_str::<Line>(line).expect("an entry"));
         let Some(Line::Event(created)) = entries.next() else { panic!("{}: no creation", path.display()) };
         let mut state = State::begin(first.sweep, &created).expect("the log begins");
-        entries.for_each(|entry| apply(&mut state, entry));
+        for entry in entries {
+            if let Line::Event(event) = &entry {
+                let stored = serde_json::to_value(&event.body).expect("it can be written");
+                assert_eq!(stored["kind"], event.body.kind());
+            }
+            apply(&mut state, entry);
+        }
         state.check().expect("the invariants hold");
         assert_eq!(state.hash(), first.hash, "{}", path.display());
         folded += 1;

@@ -7,7 +7,7 @@ use std::process::Command;
 use rustix::process::{Signal, pidfd_send_signal};
 use swath::runner::{self, How, Lost, Record};
 
-use super::{DETACHES, Runs, is_alive, marked, pid_in, python, read, shell, start, start_by, wait_for};
+use super::{DETACHES, Runs, is_alive, marked, pid_in, python, read, run, shell, start, start_by, wait_for};
 use crate::support::binary;
 
 #[test]
@@ -146,6 +146,20 @@ fn f54_a_spool_of_another_boot_is_the_machines_loss() {
     let folder = runner::create_locked(&runs.0, &spec).unwrap().folder().clone();
     let spool = runner::try_lock(&folder).unwrap().expect("free");
     assert_eq!(runner::close_orphan(spool, &spec.run).unwrap().how, How::Lost(Lost::Machine));
+}
+
+#[test]
+fn f54_what_an_earlier_run_left_in_a_spool_says_nothing_of_this_one() {
+    let runs = Runs::new();
+    let earlier = run(&shell("true"));
+    assert_eq!(earlier.ended().how, How::Exited(0));
+    let mut spec = shell("true");
+    spec.run.trial += 1;
+    let folder = runner::create_locked(&runs.0, &spec).unwrap().folder().clone();
+    fs::copy(earlier.folder.spool(), folder.spool()).unwrap();
+    let spool = runner::try_lock(&folder).unwrap().expect("free");
+    assert_eq!(runner::close_orphan(spool, &spec.run).unwrap().how, How::Lost(Lost::NeverStarted));
+    assert_eq!(read(&folder).len(), 1);
 }
 
 #[test]
