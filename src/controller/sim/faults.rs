@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 use crate::controller::core::Trip;
 use crate::controller::handle::{Answer, Call, Message};
 use crate::controller::{Refused, RefusedKind};
-use crate::pb;
+use crate::pb::{self, RunId};
+use crate::store::StoreBody;
 use crate::sweep::{PauseWhy, SweepId, SweepPhase};
 
 use super::people::creation;
@@ -263,6 +264,31 @@ fn f63_a_request_twice_in_one_batch_has_one_effect_and_two_equal_answers() {
     let (one, two) = (one.try_recv().unwrap().unwrap(), two.try_recv().unwrap().unwrap());
     assert_eq!(one, two);
     assert_eq!(world.core().sweeps[&sweep].state.trials(), 1);
+}
+
+#[test]
+fn f66_runs_of_a_lost_time_line_are_told_to_end_and_their_fences_stay_theirs() {
+    let (mut world, sweep) = world(GRID);
+    let image = world.image();
+    with_runs(&mut world, sweep);
+    world.go_on(0);
+    world.deliver_up(0, 10);
+    let lost: Vec<RunId> = world.machines[0].runs.keys().copied().collect();
+    assert_eq!(lost.len(), 2);
+    let epoch = world.core().store.epoch();
+    world.lose(image);
+    assert!(world.core().store.epoch() > epoch + 4096, "no fence of the lost time line can come again");
+    assert!(world.own_log().iter().any(|body| matches!(body, StoreBody::LossAccepted { .. })), "recorded");
+    assert_eq!(live(&world, sweep), 0, "nobody remembers them");
+    world.connect(0);
+    for _ in 0..3 {
+        world.deliver_down(0, 10);
+        world.deliver_up(0, 10);
+    }
+    let now: Vec<RunId> = world.machines[0].runs.keys().copied().collect();
+    assert!(now.len() == 2 && !now.iter().any(|run| lost.contains(run)), "{lost:?} {now:?}");
+    world.heal();
+    assert!(is_over(&world, sweep));
 }
 
 #[test]
