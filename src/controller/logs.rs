@@ -17,6 +17,8 @@ use crate::spec::Code;
 use crate::store::{Entry, Log, Reports};
 use crate::sweep::{Body, Fence, Pos, Run, SweepId, TextRef, Trial};
 
+/// Readers of output at once.
+const FOLLOWERS: usize = 64;
 /// Pieces that wait for a slow reader.
 const AHEAD: usize = 1024;
 
@@ -63,6 +65,10 @@ impl Core {
             let wanted = Stored { sweep, trial, attempt: request.attempt, is_stderr: request.stderr };
             return self.read(Job::Tail { wanted, reply });
         };
+        if self.followers.len() >= FOLLOWERS {
+            let why = format!("{FOLLOWERS} readers of output are here already");
+            return drop(reply.send(Err(Refused::new(RefusedKind::ResourceExhausted, Code::OverLimit, why))));
+        }
         let (pieces, outlet) = mpsc::channel(AHEAD);
         self.follow_requests += 1;
         let number = self.follow_requests;

@@ -216,6 +216,45 @@ async fn f01_a_restart_goes_on_where_the_log_ends() {
     handle.shutdown();
 }
 
+/// So many requests of about `bytes` each at once: how many are refused for want of room, and how many answered.
+async fn flood(handle: &Handle, requests: usize, bytes: usize) -> (usize, usize) {
+    let ask = |_| {
+        let text = "x".repeat(bytes);
+        let note = pb::AnnotateRequest { sweep: "00000000".into(), text, ..Default::default() };
+        let handle = handle.clone();
+        Box::pin(async move { handle.annotate(note).await.unwrap_err().kind })
+    };
+    let (mut waiting, mut refused) = ((0..requests).map(ask).collect::<Vec<_>>(), 0);
+    // Each is looked at once: what is answered meanwhile holds its room until it is looked at again.
+    std::future::poll_fn(|cx| {
+        waiting.retain_mut(|request| match request.as_mut().poll(cx) {
+            std::task::Poll::Ready(kind) => {
+                assert_eq!(kind, RefusedKind::ResourceExhausted);
+                refused += 1;
+                false
+            }
+            std::task::Poll::Pending => true,
+        });
+        std::task::Poll::Ready(())
+    })
+    .await;
+    let answered = waiting.len();
+    for request in waiting {
+        assert_eq!(request.await, RefusedKind::NotFound, "the sweep is not there");
+    }
+    (refused, answered)
+}
+
+#[tokio::test]
+async fn f05_a_flood_of_requests_is_refused_where_its_memory_would_not_be_bounded() {
+    let place = Place::new("flood");
+    let (_lock, Controller { handle, .. }) = place.open();
+    assert_eq!(flood(&handle, 5000, 0).await, (5000 - 4096, 4096));
+    assert_eq!(flood(&handle, 100, 1 << 20).await, (37, 63), "64 MiB of requests, each a little above 1 MiB");
+    assert_eq!(flood(&handle, 100, 0).await, (0, 100), "what was answered made room");
+    handle.shutdown();
+}
+
 #[tokio::test]
 async fn b37_a_superseded_run_is_told_to_end_and_b31_an_unknown_sweep_is_not_found() {
     let place = Place::new("superseded");
