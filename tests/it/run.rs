@@ -111,6 +111,26 @@ fn t4_ctrl_c_pauses_and_resume_goes_on_with_the_same_trials() {
 }
 
 #[test]
+fn f04_a_run_that_is_asked_to_end_leaves_everything_in_order() {
+    let home = Home::new();
+    home.write("train.py", WAITS);
+    home.write("sweep.yaml", &sweep("train.py", 4, "parallel: 2\n"));
+    let run = home.start(&["run", "sweep.yaml"], "err");
+    began(&home, 1, 1);
+    began(&home, 2, 1);
+    let asked = std::time::Instant::now();
+    kill(run.pid(), "TERM");
+    let done = run.end().expect(143);
+    assert!(asked.elapsed() < std::time::Duration::from_secs(10), "{done:?}");
+    assert!(done.err.contains("paused after 0 trials"), "{}", done.err);
+    home.is_left_alone();
+    home.swath(&["audit", "verify"]).expect(0);
+    home.write("go", "");
+    let done = home.swath(&["run", "sweep.yaml"]).expect(0);
+    assert!(done.out.starts_with("finished: 4 trials"), "{}", done.out);
+}
+
+#[test]
 fn t4_a_second_ctrl_c_kills_at_once() {
     let home = Home::new();
     home.write(
