@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::agent::AgentHandle;
 use crate::api::client::Client;
-use crate::cli::connect::Node;
+use crate::cli::connect::{self, Node};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::format::{count, duration, escape, number, shell_quote, wrap};
@@ -172,8 +172,8 @@ pub(super) async fn follow_until(
                     view.draw();
                     continue;
                 },
-                message = stream.message() => match message {
-                    Ok(Some(message)) => {
+                message = connect::next(&mut stream) => match message? {
+                    Some(message) => {
                         follower.from = follower.from.max(message.pos + 1);
                         if view.wants(&message) || closes(&message) {
                             sweep = follower.get().await?;
@@ -186,7 +186,7 @@ pub(super) async fn follow_until(
                         continue;
                     }
                     // The holder of the store has gone: another takes over, and the stream goes on where it was.
-                    Ok(None) | Err(_) => break,
+                    None => break,
                 },
             };
             match (wish, agent) {
@@ -227,6 +227,9 @@ pub(super) async fn follow_until(
                     client.sweeps().stop(request).await?;
                 }
             }
+        }
+        if agent.is_none() {
+            node.broke_off().await?;
         }
     }
 }

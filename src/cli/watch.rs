@@ -79,6 +79,7 @@ pub(super) fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Resul
     let choice = progress::choose(args.progress, settings)?;
     connect::runtime()?.block_on(async {
         let node = Node::join(settings).await?;
+        node.keep_runs().await?;
         let done = watch(&args, choice, &node, settings, out).await;
         node.leave(false).await;
         done
@@ -137,8 +138,7 @@ async fn entries(args: &Args, sweep: pb::Sweep, node: &Node, out: &mut dyn Write
             reports: pb::watch_request::ReportDetail::All as i32,
         };
         let mut stream = client.sweeps().watch(request).await?.into_inner();
-        // A stream that breaks is opened again where it was: the holder of the store has changed.
-        while let Ok(Some(message)) = stream.message().await {
+        while let Some(message) = connect::next(&mut stream).await? {
             for entry in &message.entries {
                 writeln!(out, "{}", json::of(entry))?;
             }
@@ -150,6 +150,7 @@ async fn entries(args: &Args, sweep: pb::Sweep, node: &Node, out: &mut dyn Write
                 return Ok(if args.until.is_some() && done { run::verdict(&last) } else { Exit::Done });
             }
         }
+        node.broke_off().await?;
     }
 }
 

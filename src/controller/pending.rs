@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::controller::Refused;
 use crate::controller::feed::Fresh;
 use crate::controller::handle::{Answer, Call, LinkId, Opened};
-use crate::controller::logs::{Piece, Stored};
+use crate::controller::logs::Stored;
 use crate::pb::{self, RunId};
 use crate::store::Batch;
 use crate::sweep::{SweepId, Trial};
@@ -76,7 +76,7 @@ pub(super) enum Job {
     /// Output that comes from an agent.
     Relay {
         number: u64,
-        outlet: mpsc::Receiver<Piece>,
+        outlet: mpsc::Receiver<pb::LogsChunk>,
         reply: Opened<pb::LogsChunk>,
     },
     /// A sweep that is over, for a command on it.

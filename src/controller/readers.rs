@@ -67,7 +67,12 @@ impl Library {
             Job::Verify { reply } => answer(reply, self.verify().map(Answer::Verify)),
             Job::Backup { to, reply } => answer(reply, self.backup(&to).map(Answer::Backup)),
             Job::Export { sweep, request, metrics, reply } => {
-                open(reply, |to| self.export(sweep, &request, metrics, &to))
+                open(reply, |to| {
+                    self.export(sweep, &request, metrics, &to)?;
+                    // A receiver that is gone wants nothing more.
+                    let _ = to.blocking_send(Ok(pb::ExportChunk { end: true, ..Default::default() }));
+                    Ok(())
+                })
             }
             Job::Tail { wanted, reply } => open(reply, |to| {
                 let chunk = self.stored_output(wanted)?;
@@ -181,9 +186,14 @@ impl Library {
         Ok(pb::ListTrialsResponse { trials, next_page_token })
     }
 
-    /// Hands over a sweep's trials by number, in pages; `take` says whether it wants more.
-    fn each_page(&self, sweep: SweepId, mut take: impl FnMut(Vec<pb::Trial>) -> bool) -> Result<(), Refused> {
-        let mut filter = TrialFilter { limit: PAGE, ..TrialFilter::default() };
+    /// Hands over a sweep's trials behind `after` by number, in pages; `take` says whether it wants more.
+    fn each_page(
+        &self,
+        sweep: SweepId,
+        after: u32,
+        mut take: impl FnMut(Vec<pb::Trial>) -> bool,
+    ) -> Result<(), Refused> {
+        let mut filter = TrialFilter { limit: PAGE, after: Some(after), ..TrialFilter::default() };
         loop {
             let rows = self.reader()?.trials(sweep, &filter).map_err(unread)?;
             let Some(last) = rows.last() else { return Ok(()) };
@@ -299,7 +309,9 @@ impl Library {
         let send = |chunk: pb::ExportChunk| to.blocking_send(Ok(chunk)).is_ok();
         match What::try_from(request.what).unwrap_or_default() {
             What::Trials | What::Unspecified => {
-                self.each_page(sweep, |trials| send(pb::ExportChunk { trials, ..Default::default() }))?;
+                self.each_page(sweep, request.after_trial, |trials| {
+                    send(pb::ExportChunk { trials, ..Default::default() })
+                })?;
             }
             What::Best => {
                 let row = self.reader()?.sweep(sweep).map_err(unread)?;
@@ -309,9 +321,9 @@ impl Library {
                     best.ok_or_else(|| Refused::not_found(format!("sweep {sweep} has no best trial yet")))?;
                 send(pb::ExportChunk { trials: vec![best], ..Default::default() });
             }
-            What::Reports => self.export_reports(sweep, metrics, &send)?,
+            What::Reports => self.export_reports(sweep, request, metrics, &send)?,
             What::Events => {
-                let mut after = 0;
+                let mut after = request.after;
                 loop {
                     let events = self.events(sweep, after, PAGE)?;
                     let Some(last) = events.last() else { return Ok(()) };
@@ -331,17 +343,25 @@ impl Library {
         Ok(())
     }
 
+    /// Run by run; behind the report that `request` names.
     fn export_reports(
         &self,
         sweep: SweepId,
+        request: &pb::ExportSweepRequest,
         metrics: Vec<String>,
         send: &dyn Fn(pb::ExportChunk) -> bool,
     ) -> Result<(), Refused> {
         let names = if metrics.is_empty() { self.names(sweep)? } else { metrics };
         let reader = self.reader()?;
-        for (key, run) in reader.runs(sweep).map_err(|error| internal(&error.to_string()))? {
+        let runs = reader.runs(sweep).map_err(|error| internal(&error.to_string()))?;
+        let last = Run { trial: Trial(request.after_trial), attempt: request.after_attempt };
+        let from = runs.iter().position(|(_, run)| *run == last).unwrap_or(0);
+        for (key, run) in runs.into_iter().skip(from) {
             let mut rows = Vec::new();
             for_reports(&reader, key.0, run, |report| {
+                if run == last && report.pos.0 <= request.after {
+                    return true;
+                }
                 rows.extend(report.values.iter().map(|(id, value)| pb::export_chunk::Row {
                     trial: run.trial.0,
                     attempt: run.attempt,
