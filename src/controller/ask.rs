@@ -40,7 +40,7 @@ impl Core {
                 return self.read(Job::ListTrials { sweep: id, request, reply: asked.reply });
             }
             Call::GetTrial(request) if !request.best => {
-                let (trial, metrics) = (Trial(request.trial), self.metrics(id));
+                let (trial, metrics) = (Some(Trial(request.trial)), self.metrics(id));
                 return self.read(Job::GetTrial { sweep: id, trial, metrics, reply: asked.reply });
             }
             _ => {}
@@ -55,6 +55,14 @@ impl Core {
             return self.answer(asked.reply, Err(refused));
         }
         if !self.sweeps.contains_key(&id) {
+            match asked.call {
+                Call::GetSweep(_) => return self.read(Job::GetSweep { sweep: id, reply: asked.reply }),
+                Call::GetTrial(_) => {
+                    let reply = asked.reply;
+                    return self.read(Job::GetTrial { sweep: id, trial: None, metrics: Vec::new(), reply });
+                }
+                _ => {}
+            }
             let waiting = self.folding.entry(id).or_default();
             waiting.push(asked);
             if waiting.len() == 1 {
@@ -115,11 +123,10 @@ impl Core {
         }
         if let Call::GetTrial(_) = &call {
             let Some(best) = self.sweeps.get(&id).and_then(|loaded| loaded.state.best()) else {
-                let refused = Refused::not_found(format!("sweep {id} has no best trial yet")).at("trial");
-                return self.answer(reply, Err(refused));
+                return self.answer(reply, Err(no_best(id)));
             };
-            let metrics = self.metrics(id);
-            return self.read(Job::GetTrial { sweep: id, trial: best, metrics, reply });
+            let (trial, metrics) = (Some(best), self.metrics(id));
+            return self.read(Job::GetTrial { sweep: id, trial, metrics, reply });
         }
         self.pending.is_essential |= self.pending.batch.is_empty() && ends_something(&call);
         let request_id = request_id(&call).to_owned();
@@ -420,14 +427,11 @@ impl Core {
         loaded.state.home().is_some_and(|home| self.links.is_alive(home))
     }
 
-    /// The sweep with what runs now, its definition and what is odd about it.
+    /// The sweep, whole, and what is odd about where its runs go.
     fn whole(&self, id: SweepId, now: Now) -> Result<pb::Sweep, Refused> {
-        let mut message = self.message(id, now)?;
-        let loaded = &self.sweeps[&id];
-        message.running = loaded.state.live_runs().filter_map(|run| loaded.live_row(run.run.trial)).collect();
-        message.definition = serde_json::to_string(loaded.state.definition()).expect("text keys only");
+        let loaded = self.sweeps.get(&id).ok_or_else(|| internal("the sweep is not loaded"))?;
+        let mut message = loaded.whole(now.mono, self.home_alive(loaded));
         message.remarks.extend(placement::remark(loaded, &self.links));
-        message.run_seconds = loaded.tally.run_seconds.iter().copied().collect();
         Ok(message)
     }
 
@@ -463,6 +467,10 @@ impl Core {
             damaged: self.damaged.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
         }
     }
+}
+
+pub(super) fn no_best(sweep: SweepId) -> Refused {
+    Refused::not_found(format!("sweep {sweep} has no best trial yet")).at("trial")
 }
 
 /// Whether a request only reads, or ends something.

@@ -344,6 +344,16 @@ impl Loaded {
         }
     }
 
+    /// The sweep with what runs now, its definition and its runs' durations.
+    pub(super) fn whole(&self, now: Instant, home_alive: bool) -> pb::Sweep {
+        pb::Sweep {
+            running: self.state.live_runs().filter_map(|run| self.live_row(run.run.trial)).collect(),
+            definition: serde_json::to_string(self.state.definition()).expect("text keys only"),
+            run_seconds: self.tally.run_seconds.iter().copied().collect(),
+            ..self.message(now, home_alive)
+        }
+    }
+
     /// The exit code of `swath run` for how the sweep stands: ended, or paused by itself or by somebody.
     fn verdict(&self) -> Option<u32> {
         let state = &self.state;

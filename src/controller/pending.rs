@@ -43,9 +43,15 @@ pub(super) enum Job {
         request: pb::ListTrialsRequest,
         reply: oneshot::Sender<Result<Answer, Refused>>,
     },
+    /// A sweep that is over: no state in memory is needed for it.
+    GetSweep {
+        sweep: SweepId,
+        reply: oneshot::Sender<Result<Answer, Refused>>,
+    },
     GetTrial {
         sweep: SweepId,
-        trial: Trial,
+        /// None: the best one, of a sweep that is over.
+        trial: Option<Trial>,
         metrics: Vec<String>,
         reply: oneshot::Sender<Result<Answer, Refused>>,
     },

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::controller::ask::no_best;
 use crate::controller::core::{SELF_NAME, internal};
 use crate::controller::feed::{Feed, event_message};
 use crate::controller::handle::{Answer, Message};
@@ -61,8 +62,10 @@ impl Library {
             Job::ListTrials { sweep, request, reply } => {
                 answer(reply, self.list_trials(sweep, &request).map(Answer::ListTrials))
             }
+            Job::GetSweep { sweep, reply } => answer(reply, self.sweep(sweep).map(Answer::GetSweep)),
             Job::GetTrial { sweep, trial, metrics, reply } => {
-                answer(reply, self.trial(sweep, trial, metrics).map(Answer::GetTrial))
+                let trial = trial.map_or_else(|| self.best(sweep), Ok);
+                answer(reply, trial.and_then(|trial| self.trial(sweep, trial, metrics)).map(Answer::GetTrial))
             }
             Job::Verify { reply } => answer(reply, self.verify().map(Answer::Verify)),
             Job::Backup { to, reply } => answer(reply, self.backup(&to).map(Answer::Backup)),
@@ -204,6 +207,21 @@ impl Library {
         }
     }
 
+    /// A sweep that is over, whole.
+    fn sweep(&self, sweep: SweepId) -> Result<pb::Sweep, Refused> {
+        let now = Instant::now();
+        let loaded =
+            recovery::load(&mut self.reader()?, sweep, now).map_err(|error| internal(&error.to_string()))?;
+        Ok(loaded.whole(now, false))
+    }
+
+    /// The best trial of a sweep, as its row has it.
+    fn best(&self, sweep: SweepId) -> Result<Trial, Refused> {
+        let row = self.reader()?.sweep(sweep).map_err(unread)?;
+        let row = row.map(|row| decode::<pb::Sweep>(&row.body)).transpose()?;
+        row.and_then(|row| row.best).map(|best| Trial(best.trial)).ok_or_else(|| no_best(sweep))
+    }
+
     /// A trial with its curves: its attempts merged by step, the later one wins.
     fn trial(&self, sweep: SweepId, trial: Trial, metrics: Vec<String>) -> Result<pb::Trial, Refused> {
         let names = if metrics.is_empty() { self.names(sweep)? } else { metrics };
@@ -314,11 +332,7 @@ impl Library {
                 })?;
             }
             What::Best => {
-                let row = self.reader()?.sweep(sweep).map_err(unread)?;
-                let best =
-                    row.map(|row| decode::<pb::Sweep>(&row.body)).transpose()?.and_then(|sweep| sweep.best);
-                let best =
-                    best.ok_or_else(|| Refused::not_found(format!("sweep {sweep} has no best trial yet")))?;
+                let best = self.row(sweep, self.best(sweep)?)?;
                 send(pb::ExportChunk { trials: vec![best], ..Default::default() });
             }
             What::Reports => self.export_reports(sweep, request, metrics, &send)?,

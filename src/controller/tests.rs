@@ -367,6 +367,35 @@ async fn what_a_sweep_adds_up_survives_a_restart() {
 }
 
 #[tokio::test]
+async fn a_sweep_that_is_over_is_shown_as_it_was_by_a_reader() {
+    let place = Place::new("over");
+    let (lock, Controller { handle, ended }) = place.open();
+    let sweep = handle.create_sweep(creation("")).await.unwrap().sweep.unwrap().sweep;
+    let best = |sweep: &str| pb::GetTrialRequest { sweep: sweep.into(), trial: 0, best: true };
+    assert_eq!(handle.get_trial(best(&sweep)).await.unwrap_err().kind, RefusedKind::NotFound);
+    let mut agent = Agent::join(&handle, Vec::new()).await;
+    for value in [0.5, 0.25] {
+        let run = agent.assigned().await;
+        agent.start(&run).await;
+        agent.report(&run, 3, value).await;
+        agent.end(&run, 4).await;
+        if value < 0.5 {
+            agent.acknowledged(&run, 4).await;
+        }
+    }
+    let shown = get(&handle, &sweep).await;
+    assert_eq!((shown.state(), shown.run_seconds.len()), (pb::sweep::State::Finished, 2));
+    assert!(shown.definition.contains("grid"), "{}", shown.definition);
+    assert_eq!(handle.get_trial(best(&sweep)).await.unwrap().trial, 2);
+    handle.shutdown();
+    ended.await.unwrap();
+    drop((lock, agent));
+    let (_lock, Controller { handle, .. }) = place.open();
+    assert_eq!(get(&handle, &sweep).await, shown);
+    handle.shutdown();
+}
+
+#[tokio::test]
 async fn a_list_knows_which_homes_live() {
     let place = Place::new("homes");
     let (_lock, Controller { handle, .. }) = place.open();

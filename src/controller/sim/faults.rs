@@ -292,6 +292,27 @@ fn f66_runs_of_a_lost_time_line_are_told_to_end_and_their_fences_stay_theirs() {
 }
 
 #[test]
+fn a_sweep_that_is_over_stays_out_of_memory_whoever_looks_at_it() {
+    let (mut world, sweep) = world(GRID);
+    world.flow();
+    world.heal();
+    assert!(!world.core().sweeps.contains_key(&sweep), "it has ended");
+    let get = Call::GetSweep(pb::GetSweepRequest { sweep: sweep.to_string() });
+    let best = Call::GetTrial(pb::GetTrialRequest { sweep: sweep.to_string(), trial: 0, best: true });
+    for look in [get, best] {
+        world.ask(look);
+        world.post();
+        assert!(world.core().folding.is_empty() && !world.core().sweeps.contains_key(&sweep));
+    }
+    let note = pb::AnnotateRequest { sweep: sweep.to_string(), text: "odd".into(), ..Default::default() };
+    let noted = world.ask(Call::Annotate(note));
+    world.post();
+    world.hear_answers();
+    assert!(world.told(noted).unwrap().is_ok(), "a change folds it");
+    assert!(!world.core().sweeps.contains_key(&sweep), "and lets it go again");
+}
+
+#[test]
 fn p4_an_idle_controller_wakes_for_messages_and_for_deadlines_that_are_due() {
     let file = format!("{GRID}on_silence: {{replace_after: 1m}}\nbudget: {{wall: 2h}}\n");
     let (mut world, sweep) = world(&file);
