@@ -22,7 +22,6 @@ const DURATIONS: usize = 200;
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) state: State,
-    pub(super) project: String,
     pub(super) owner: String,
     /// The command's environment, by name.
     pub(super) env: BTreeMap<String, String>,
@@ -172,13 +171,12 @@ impl Tally {
 }
 
 impl Loaded {
-    pub(super) fn new(state: State, project: String, owner: String, now: Instant) -> Self {
+    pub(super) fn new(state: State, owner: String, now: Instant) -> Self {
         let mut tally = Tally::default();
         tally.phase(state.phase(), now);
         Loaded {
             planned: planned(state.definition()),
             state,
-            project,
             owner,
             env: BTreeMap::new(),
             notes: String::new(),
@@ -292,7 +290,7 @@ impl Loaded {
         pb::Sweep {
             sweep: state.id().to_string(),
             name: summary.name,
-            project: self.project.clone(),
+            project: state.project().to_owned(),
             state: shown(state.phase()).into(),
             reason: words::of_sweep(state.phase()),
             method: method(definition.method).to_owned(),

@@ -138,6 +138,7 @@ fn creation(id: &str) -> pb::CreateSweepRequest {
         file: FILE.into(),
         path: "sweep.yaml".into(),
         home: "a".into(),
+        project: "vision".into(),
         ..Default::default()
     }
 }
@@ -363,6 +364,7 @@ async fn what_a_sweep_adds_up_survives_a_restart() {
     let wall = |sweep: &pb::Sweep| Duration::try_from(sweep.wall.unwrap()).unwrap();
     assert!(wall(&after) > Duration::ZERO, "the log alone knows most of it");
     assert_eq!(after.best.map(|best| best.trial), Some(1));
+    assert_eq!(after.project, "vision");
     handle.shutdown();
 }
 

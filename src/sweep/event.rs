@@ -43,6 +43,9 @@ pub enum Body {
         /// For people.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         notes: Option<TextRef>,
+        /// Where it belongs.
+        #[serde(default = "default_project")]
+        project: String,
         /// 32 bits where it was drawn.
         seed: u64,
         /// The agent that may start its runs; none: it waits for one.
@@ -150,6 +153,11 @@ pub enum Body {
         add: Vec<String>,
         remove: Vec<String>,
     },
+}
+
+/// The project of sweeps whose log does not name it yet.
+fn default_project() -> String {
+    "default".to_owned()
 }
 
 /// Where a sweep came from.

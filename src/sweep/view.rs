@@ -158,6 +158,11 @@ impl State {
         self.birth.seed
     }
 
+    /// Where it belongs.
+    pub fn project(&self) -> &str {
+        &self.birth.project
+    }
+
     /// Where it came from.
     pub fn origin(&self) -> Option<&Origin> {
         self.birth.origin.as_ref()

@@ -17,6 +17,7 @@ pub fn create(creation: Creation) -> Result<Body, Refusal> {
         file: creation.file,
         env: creation.env,
         notes: creation.notes,
+        project: creation.project,
         seed: creation.seed,
         home: creation.home,
         paused: creation.paused,
