@@ -1,9 +1,10 @@
 //! What people ask for: the sweep that a request names, its request id, the commands it means, the answer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::controller::clock::Now;
-use crate::controller::core::{Core, Who, disk_full, internal};
+use crate::controller::core::{Core, SELF, Who, disk_full, internal};
 use crate::controller::handle::{Answer, Call};
 use crate::controller::loaded::Loaded;
 use crate::controller::pending::{Asked, Job};
@@ -11,7 +12,9 @@ use crate::controller::{Refused, RefusedKind, create, placement};
 use crate::pb;
 use crate::spec::{self, Code};
 use crate::store::Request;
-use crate::sweep::{Command, Enqueued, Patch, PauseHow, PauseWhy, SweepId, Trial};
+use crate::sweep::{
+    Command, Enqueued, Event, Head, Patch, PauseHow, PauseWhy, Pos, State, SweepId, Timestamp, Trial, decide,
+};
 
 /// Longest request id.
 const REQUEST_ID: usize = 64;
@@ -308,12 +311,29 @@ impl Core {
                 );
             }
         }
-        if !patch.is_empty() {
-            self.command(id, &Command::Change { patch, version: None }, who, "", now)?;
-        }
+        let change = (!patch.is_empty()).then_some(Command::Change { patch, version: None });
         let home = (!request.home.is_empty()).then(|| request.home.clone());
-        self.command(id, &Command::Resume { home, keep_going: false }, who, "", now)?;
+        let resume = Command::Resume { home, keep_going: false };
+        self.together(id, &change.into_iter().chain([resume]).collect::<Vec<_>>(), who, "", now)?;
         Ok(Answer::ResumeSweep(pb::ResumeSweepResponse { sweep: Some(self.message(id, now)?) }))
+    }
+
+    /// Carries out all of these commands or, where one is refused, none (L8): they are rehearsed on a copy first.
+    fn together(
+        &mut self,
+        id: SweepId,
+        commands: &[Command],
+        who: &Who,
+        text: &str,
+        now: Now,
+    ) -> Result<(), Refused> {
+        if let (Some(loaded), [_, _, ..]) = (self.sweeps.get(&id), commands) {
+            let (head, mut copy) = (self.head(), loaded.state.clone());
+            let rehearsal = AssertUnwindSafe(|| rehearse(&mut copy, commands, head));
+            // Code that panics is met again at once, where it pauses the sweep.
+            catch_unwind(rehearsal).unwrap_or(Ok(()))?;
+        }
+        commands.iter().try_for_each(|command| self.command(id, command, who, text, now).map(drop))
     }
 
     fn retry(
@@ -385,30 +405,22 @@ impl Core {
                 format!("the note has {} bytes; allowed are 65536", request.text.len()),
             ));
         }
+        let mut commands = Vec::new();
         if !request.add_tags.is_empty() || !request.remove_tags.is_empty() {
             let (add, remove) = (request.add_tags.clone(), request.remove_tags.clone());
-            self.command(id, &Command::Tag { trial, add, remove }, who, "", now)?;
+            commands.push(Command::Tag { trial, add, remove });
         }
         match (request.excluded, trial) {
-            (Some(true), Some(trial)) => {
-                self.command(id, &Command::Exclude { trial }, who, "", now)?;
-            }
-            (Some(false), Some(trial)) => {
-                self.command(id, &Command::Include { trial }, who, "", now)?;
-            }
+            (Some(true), Some(trial)) => commands.push(Command::Exclude { trial }),
+            (Some(false), Some(trial)) => commands.push(Command::Include { trial }),
             (Some(_), None) => return Err(Refused::invalid("excluded", "only a trial can be excluded")),
             (None, _) => {}
         }
         if !request.text.is_empty() {
             let text = self.text(id, &request.text);
-            self.command(
-                id,
-                &Command::Annotate { trial, step: request.step, text },
-                who,
-                &request.text,
-                now,
-            )?;
+            commands.push(Command::Annotate { trial, step: request.step, text });
         }
+        self.together(id, &commands, who, &request.text, now)?;
         let trial = trial.and_then(|trial| self.row(id, trial));
         Ok(Answer::Annotate(pb::AnnotateResponse { trial, sweep: Some(self.message(id, now)?) }))
     }
@@ -467,6 +479,18 @@ impl Core {
             damaged: self.damaged.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
         }
     }
+}
+
+fn rehearse(state: &mut State, commands: &[Command], head: Head) -> Result<(), Refused> {
+    let mut next = head.next;
+    for command in commands {
+        for body in decide(state, command, Head { next, ..head })? {
+            let event = Event { pos: next, n: state.n() + 1, at: Timestamp(0), actor: SELF, body };
+            state.apply(&event).map_err(|damaged| internal(&damaged.to_string()))?;
+            next = Pos(next.0 + 1);
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn no_best(sweep: SweepId) -> Refused {

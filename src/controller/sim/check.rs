@@ -101,6 +101,12 @@ impl World {
         (events, reports)
     }
 
+    /// The kinds of a sweep's events.
+    pub(super) fn kinds(&self, id: SweepId) -> Vec<String> {
+        let events = self.core().readers.get().unwrap().events(Log::Sweep(id), 0, 10_000).unwrap();
+        events.into_iter().map(|event| event.kind).collect()
+    }
+
     /// The store's own log.
     pub(super) fn own_log(&self) -> Vec<StoreBody> {
         let mut bodies = Vec::new();

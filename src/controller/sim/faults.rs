@@ -292,6 +292,46 @@ fn f66_runs_of_a_lost_time_line_are_told_to_end_and_their_fences_stay_theirs() {
 }
 
 #[test]
+fn a_request_of_several_parts_takes_effect_whole_or_not_at_all() {
+    let (mut world, sweep) = world(GRID);
+    let file = format!("{GRID}run_cap: 2\n");
+    let ended = created(&mut world, &file);
+    world.flow();
+    let name = |sweep: SweepId| sweep.to_string();
+    let note = pb::AnnotateRequest {
+        sweep: name(sweep),
+        trial: Some(1),
+        text: "odd".into(),
+        excluded: Some(true),
+        add_tags: vec!["x".repeat(10_000)],
+        ..Default::default()
+    };
+    let refused = world.ask(Call::Annotate(note.clone()));
+    let both = pb::AnnotateRequest { trial: None, add_tags: vec!["fine".into()], ..note.clone() };
+    let other = world.ask(Call::Annotate(both));
+    let again = pb::ResumeSweepRequest { sweep: name(ended), trials: Some(1), ..Default::default() };
+    let resumed = world.ask(Call::ResumeSweep(again));
+    world.post();
+    world.hear_answers();
+    for number in [refused, other, resumed] {
+        assert!(world.told(number).unwrap().is_err());
+    }
+    for sweep in [sweep, ended] {
+        let kinds = world.kinds(sweep);
+        let parts = ["Tagged", "Excluded", "Annotated", "SweepChanged", "SweepResumed"];
+        assert!(!kinds.iter().any(|kind| parts.contains(&kind.as_str())), "{kinds:?}");
+    }
+    let noted = world.ask(Call::Annotate(pb::AnnotateRequest { add_tags: vec!["fine".into()], ..note }));
+    world.post();
+    world.hear_answers();
+    assert!(world.told(noted).unwrap().is_ok());
+    assert_eq!(
+        world.kinds(sweep).split_off(world.kinds(sweep).len() - 3),
+        ["Tagged", "Excluded", "Annotated"]
+    );
+}
+
+#[test]
 fn a_sweep_that_is_over_stays_out_of_memory_whoever_looks_at_it() {
     let (mut world, sweep) = world(GRID);
     world.flow();
