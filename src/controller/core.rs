@@ -184,7 +184,10 @@ impl Core {
         self.list(&reader)?;
         for id in self.store.unfinished()? {
             match recovery::load(&mut reader, id, now.mono) {
-                Ok(loaded) => self.adopt(id, loaded, now.mono),
+                Ok(mut loaded) => {
+                    loaded.catch_up(now);
+                    self.adopt(id, loaded, now.mono);
+                }
                 Err(damage) => {
                     tracing::error!(sweep = %id, %damage, "the sweep cannot be loaded");
                     self.damaged.insert(id, damage.to_string());
@@ -707,6 +710,7 @@ impl Core {
 
     /// Stores the batch and gives what may leave now.
     pub(super) fn commit(&mut self, now: Now) -> Result<Vec<Output>, Fatal> {
+        self.note_budgets(now);
         self.write_rows(now);
         let pending = std::mem::take(&mut self.pending);
         let Pending { mut batch, mut outputs, fresh, acks, is_essential, unload, rows, .. } = pending;

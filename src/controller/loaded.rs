@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use crate::controller::clock::Now;
 use crate::controller::{row, words};
 use crate::pb;
 use crate::spec::Definition;
 use crate::store::Digest;
 use crate::sweep::{
-    Body, EndWhy, Event, Fence, Outcome, PauseWhy, Pos, Report, Shown, State, SweepPhase, TextRef, Trial,
-    TrialView,
+    Body, EndWhy, Event, Fence, Outcome, PauseWhy, Pos, Report, Shown, State, SweepPhase, TextRef, Timestamp,
+    Trial, TrialView,
 };
 
 /// Points of a curve that a live view is given.
@@ -38,6 +39,8 @@ pub(super) struct Loaded {
     pub(super) ended_last: Option<(BTreeMap<String, f64>, Option<i64>)>,
     /// It is over, and kept until the commit.
     pub(super) is_wanted: bool,
+    /// When its row was last written.
+    pub(super) noted: Instant,
 }
 
 /// What the shell keeps of a live run.
@@ -50,8 +53,9 @@ pub(super) struct LiveRun {
     /// Of the last `Names` taken in.
     pub(super) names_seq: u64,
     pub(super) digest: Digest,
-    /// Since when it has run, for `budget.gpu_hours`.
+    /// Since when it has run, for `budget.gpu_hours`, and the stamp of that.
     pub(super) started: Option<Instant>,
+    pub(super) started_at: Timestamp,
     pub(super) gpus: u32,
     /// Last value of each metric, by the sweep's number.
     pub(super) last: BTreeMap<u32, f64>,
@@ -186,6 +190,7 @@ impl Loaded {
             best: None,
             ended_last: None,
             is_wanted: false,
+            noted: now,
         }
     }
 
@@ -219,7 +224,7 @@ impl Loaded {
             }
             Body::RunStarted { run, .. } => {
                 if let Some(live) = self.runs.get_mut(&run.trial) {
-                    live.started = Some(now);
+                    (live.started, live.started_at) = (Some(now), event.at);
                 }
             }
             Body::RunEnded { run, ended, marks, outcome } => {
@@ -241,6 +246,14 @@ impl Loaded {
             Body::SweepResumed { .. } => self.tally.ended = None,
             Body::SweepChanged { .. } => self.planned = planned(self.state.definition()),
             _ => {}
+        }
+    }
+
+    /// Its runs went on while nobody counted their time.
+    pub(super) fn catch_up(&mut self, now: Now) {
+        for run in self.runs.values_mut().filter(|run| run.started.is_some()) {
+            let gone = u64::try_from(now.at.0 - run.started_at.0).unwrap_or(0);
+            run.started = now.mono.checked_sub(Duration::from_micros(gone)).or(run.started);
         }
     }
 

@@ -292,6 +292,45 @@ fn f66_runs_of_a_lost_time_line_are_told_to_end_and_their_fences_stay_theirs() {
 }
 
 #[test]
+fn what_was_used_of_a_budget_is_known_after_a_kill() {
+    let file = format!("{GRID}budget: {{wall: 10h, gpu_hours: 100}}\nresources: {{gpus: 1}}\n");
+    let (mut world, sweep) = world(&file);
+    world.machines[0].gpus = 2;
+    with_runs(&mut world, sweep);
+    for _ in 0..20 {
+        if world.core().sweeps[&sweep].burning() == 2 {
+            break;
+        }
+        let mut rng = world.rng.clone();
+        let unstarted = world.machines[0].runs.values_mut().filter(|run| run.spool.is_empty());
+        unstarted.for_each(|run| run.go_on(&mut rng));
+        world.machines[0].send(&mut rng);
+        world.deliver_up(0, 10);
+        world.deliver_down(0, 10);
+    }
+    assert_eq!(world.core().sweeps[&sweep].burning(), 2, "both have started");
+    world.pass(Duration::from_secs(3600));
+    let used = |world: &World| {
+        let (loaded, now) = (&world.core().sweeps[&sweep], world.now().mono);
+        (loaded.tally.wall(now).as_secs_f64(), loaded.gpu_hours(now) * 3600.0)
+    };
+    let before = used(&world);
+    assert!(before.0 >= 3600.0 && before.1 >= 7200.0, "{before:?}");
+    world.kill(Boundary::AfterRelease);
+    let after = used(&world);
+    assert!((before.0 - 60.0..before.0 + 1.0).contains(&after.0), "a minute at most: {before:?} {after:?}");
+    assert!(after.1 >= before.1, "they went on meanwhile: {before:?} {after:?}");
+    // The budget of what runs is reached in time.
+    world.ask(Call::SetSweep(pb::SetSweepRequest {
+        sweep: sweep.to_string(),
+        set: vec!["budget.gpu_hours=2.5".into()],
+        ..Default::default()
+    }));
+    world.pass(Duration::from_secs(1200));
+    assert!(world.kinds(sweep).contains(&"BudgetReached".to_owned()));
+}
+
+#[test]
 fn a_request_of_several_parts_takes_effect_whole_or_not_at_all() {
     let (mut world, sweep) = world(GRID);
     let file = format!("{GRID}run_cap: 2\n");
