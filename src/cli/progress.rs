@@ -633,7 +633,11 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
     let failed_alike = why.contains("failed in the same way");
     let Some(last) = trials.first().filter(|_| failed_alike) else {
         let what = format!("the sweep paused itself: {}", escape(why));
-        return Ok(Failure::new(Exit::NoBest, Code::PausedItself, what)
+        let failure = Failure::new(Exit::NoBest, Code::PausedItself, what);
+        return Ok(sweep
+            .remarks
+            .iter()
+            .fold(failure, |failure, remark| failure.context(escape(remark)))
             .help(format!("look at what it ran: swath trial list {}", sweep.sweep))
             .help(format!("then: swath run --resume {}", sweep.sweep)));
     };

@@ -9,8 +9,8 @@ use crate::pb;
 use crate::spec::Definition;
 use crate::store::Digest;
 use crate::sweep::{
-    Body, EndWhy, Event, Fence, Outcome, PauseWhy, Pos, Report, Shown, State, SweepPhase, TextRef, Timestamp,
-    Trial, TrialView,
+    Body, EndWhy, Event, Exit, Fence, Outcome, PauseWhy, Pos, Report, Shown, State, SweepPhase, TextRef,
+    Timestamp, Trial, TrialView,
 };
 
 /// Points of a curve that a live view is given.
@@ -85,6 +85,8 @@ pub(super) struct Tally {
     /// The last lines of the last run that failed, where they are stored, and once they have been read.
     pub(super) failed: Option<TextRef>,
     pub(super) failed_tail: String,
+    /// What the machine said that could not start the last run of those that none could.
+    pub(super) not_started: String,
 }
 
 impl Thinned {
@@ -228,6 +230,9 @@ impl Loaded {
                 }
             }
             Body::RunEnded { run, ended, marks, outcome } => {
+                if let Exit::NotStartedHere { why } = &ended.exit {
+                    self.tally.not_started.clone_from(why);
+                }
                 if let (Outcome::Failed(_), Some(tail)) = (outcome, &ended.tail) {
                     self.tally.failed = Some(tail.clone());
                 }
@@ -388,6 +393,9 @@ impl Loaded {
             let names: Vec<String> = trials.iter().map(ToString::to_string).collect();
             remarks.push(format!("trials {} failed in the same way", names.join(", ")));
             remarks.extend(self.tally.failed_tail.lines().map(str::to_owned));
+        }
+        if matches!(self.state.phase(), SweepPhase::Paused { why: PauseWhy::Flapping, .. }) {
+            remarks.push(format!("the last of them could not be started: {}", self.tally.not_started));
         }
         remarks
     }

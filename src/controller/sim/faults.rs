@@ -128,6 +128,15 @@ fn f27_a_machine_that_starts_nothing_pauses_the_sweep_after_five_runs() {
         world.deliver_down(0, 10);
     }
     assert!(matches!(phase(&world, sweep), Some(SweepPhase::Paused { why: PauseWhy::Flapping, .. })));
+    for kill in [false, true] {
+        if kill {
+            world.kill(Boundary::AfterRelease);
+        }
+        let loaded = &world.core().sweeps[&sweep];
+        assert_eq!(loaded.remarks(), ["the last of them could not be started: EAGAIN"]);
+        let waits = &loaded.rows.values().next().unwrap().reason;
+        assert_eq!(waits, "the machine could not start it, and it is tried again: EAGAIN");
+    }
 }
 
 #[test]
