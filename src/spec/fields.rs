@@ -68,6 +68,18 @@ impl<'n> Fields<'n> {
         ignored
     }
 
+    /// The mapping with each key that is a near miss read as the one that was meant, where that is absent. It was
+    /// refused; this shows what else is wrong, and nothing that only follows from it.
+    pub(super) fn as_meant(&self, known: &[&str]) -> Node {
+        let mut entries = self.entries().to_vec();
+        for entry in entries.iter_mut().filter(|entry| !known.contains(&entry.key.as_str())) {
+            if let Some(meant) = nearest(&entry.key, known).filter(|meant| self.get(meant).is_none()) {
+                meant.clone_into(&mut entry.key);
+            }
+        }
+        Node::new(self.node.at, Kind::Map(entries))
+    }
+
     pub(super) fn text(&self, key: &str, check: &mut Check<'_>) -> Option<String> {
         let node = self.get(key)?;
         match node.scalar() {

@@ -66,6 +66,21 @@ fn b06_unknown_key() {
 }
 
 #[test]
+fn b06_a_misspelt_key_hides_nothing_and_brings_no_error_but_its_own() {
+    let text = "program: t.py\nmetod: random\nmetric: {nme: loss}\nparamters: {lr: {min: 2, max: 1}}\n\
+                early_terminate: {type: hyperband, min_itr: 0}\n";
+    let mut codes = errors(text);
+    codes.sort_by_key(|code| *code as u32);
+    let misspelt = [Code::UnknownKey; 4];
+    assert_eq!(
+        codes,
+        [&misspelt[..], &[Code::OutOfRange, Code::MinAboveMax][..]].concat(),
+        "{:?}",
+        found(text)
+    );
+}
+
+#[test]
 fn b07_not_utf8() {
     for (bytes, place) in
         [(b"a: \xff".as_slice(), "byte 3"), (b"\xff\xfea\0", "byte 0"), (b"a: \0", "byte 3")]
