@@ -656,6 +656,9 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
     }
     let command: Vec<String> = trial.command.iter().map(|argument| escape(&shell_quote(argument))).collect();
     failure = failure.context(format!("the command was: {}", command.join(" ")));
+    if trial.reason.contains("was never reported") {
+        failure = never_reported(failure, &trial);
+    }
     if trial.tail.contains("ModuleNotFoundError") || trial.tail.contains("ImportError") {
         failure = failure
             .help(
@@ -668,6 +671,18 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
     }
     let again = format!("then: swath run --resume {}       (the failed trials are tried again)", sweep.sweep);
     Ok(failure.help(again))
+}
+
+/// How a value is reported, and what was instead.
+fn never_reported(failure: Failure, trial: &pb::Trial) -> Failure {
+    let name = trial.objectives.first().map(|objective| escape(&objective.name)).unwrap_or_default();
+    let others: Vec<String> = trial.last.keys().map(|name| format!("'{}'", escape(name))).collect();
+    match others.is_empty() {
+        true => failure.help(format!("print it on a line of its own, as {name}=0.31, or log it with wandb")),
+        false => {
+            failure.help(format!("it did report {}: is one of them meant by metric?", others.join(", ")))
+        }
+    }
 }
 
 /// The middle of the remaining time: the mean of ended runs' durations over the trials still to come and the runs at

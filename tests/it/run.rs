@@ -37,9 +37,14 @@ fn a_sweep_without_a_metric_succeeds_by_exit_codes() {
 #[test]
 fn f18_a_run_without_its_objective_failed() {
     let home = Home::new();
-    home.write("sweep.yaml", &sweep("train.py", 2, "").replace("seed: 7", "seed: 7\ncommand: [\"true\"]"));
+    home.write("sweep.yaml", &sweep("train.py", 3, "").replace("seed: 7", "seed: 7\ncommand: [\"true\"]"));
     let done = home.swath(&["run", "sweep.yaml"]).expect(10);
     assert!(done.err.contains("'loss' was never reported"), "{}", done.err);
+    assert!(done.err.contains("help: print it on a line of its own, as loss=0.31"), "{}", done.err);
+    home.write("other.py", "print('acc=0.5')\nprint('val_loss=0.5')\n");
+    home.write("other.yaml", &sweep("other.py", 3, ""));
+    let done = home.swath(&["run", "other.yaml"]).expect(10);
+    assert!(done.err.contains("it did report 'acc', 'val_loss'"), "{}", done.err);
 }
 
 #[test]
