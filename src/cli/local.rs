@@ -231,6 +231,7 @@ impl Local {
         });
         let (lock, controller) = opened.await.map_err(|panic| Error::Ended(panic.to_string()))??;
         let listener = bind(&self.socket())?;
+        tracing::info!(store = %self.dir().display(), "this process holds the store");
         *holding = Some(self.serve(lock, controller, listener));
         Ok(())
     }

@@ -399,20 +399,27 @@ impl View {
 /// One line an ended trial.
 pub(super) struct Lines {
     color: bool,
-    /// Ended trials that were shown.
+    /// Ended trials that were shown, and how many had ended before.
     shown: BTreeSet<u32>,
+    before: usize,
     best: Option<f64>,
 }
 
 impl Lines {
     /// Nothing shown yet.
     pub(super) fn new(settings: &Settings) -> Self {
-        Lines { color: Stream::Stderr.color(settings.color.value), shown: BTreeSet::new(), best: None }
+        Lines {
+            color: Stream::Stderr.color(settings.color.value),
+            shown: BTreeSet::new(),
+            before: 0,
+            best: None,
+        }
     }
 
     /// Lines to come are compared with the best value there is.
     pub(super) fn start_from(&mut self, sweep: &pb::Sweep) {
         self.best = best_value(sweep);
+        self.before = words::ended(&sweep.counts.unwrap_or_default()) as usize;
     }
 
     fn begin(&mut self, sweep: &pb::Sweep) {
@@ -460,7 +467,8 @@ impl Lines {
         let (word, style) = if self.is_best(trial) { ("BEST", Style::Best) } else { (word, style) };
         let of = sweep.trials.as_deref().unwrap_or("-");
         let width = of.len().max(3);
-        let nth = self.shown.len();
+        let ended = words::ended(&sweep.counts.unwrap_or_default()) as usize;
+        let nth = (self.before + self.shown.len()).min(ended.max(1));
         let value = match trial.state() {
             State::Failed => trial.reason.clone(),
             _ => words::values(&trial.objectives),

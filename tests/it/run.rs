@@ -254,6 +254,8 @@ fn twenty_more_trials_for_a_sweep_that_has_ended() {
     assert!(again.out.starts_with("finished: 2 trials"), "{}", again.out);
     let done = home.swath(&["run", "--resume", "@last", "-n", "22"]).expect(0);
     assert!(done.out.starts_with("finished: 22 trials"), "{}", done.out);
+    let lines: Vec<&str> = done.err.lines().filter(|line| line.starts_with('[')).collect();
+    assert!(lines[0].starts_with("[  3/22] ") && lines[19].starts_with("[ 22/22] "), "{}", done.err);
     home.swath(&["trial", "enqueue", "@last", "--params", "{\"x\": 0.3}", "--repeat", "2"]).expect(0);
     let done = home.swath(&["run", "--resume", "@last"]).expect(0);
     assert!(done.out.starts_with("finished: 24 trials"), "{}", done.out);
