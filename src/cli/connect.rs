@@ -12,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::local::{Error, Local};
 use crate::cli::settings::{Origin, Settings};
-use crate::cli::talk;
+use crate::cli::{talk, terminal};
 use crate::controller::Ended;
 use crate::pb;
 use crate::runner::OWN_BINARY;
@@ -214,6 +214,7 @@ fn end_at_once(ended: &Ended) {
         Ended::Fenced(_) => Exit::Refused,
         Ended::Broken(_) => Exit::Damaged,
     };
+    terminal::hold_back(false); // no live view will show it any more
     talk!("error {}: {ended}\nexit code {}", Code::StoreLost, exit.code());
     std::process::exit(i32::from(exit.code()));
 }
