@@ -225,8 +225,14 @@ impl From<Error> for Failure {
             Error::Held(held) => Failure::new(Exit::Refused, Code::Held, held),
             Error::Dir(error) => Failure::new(Exit::Failed, Code::BadDataDir, error),
             Error::Open(store::OpenError::Dir(error)) => Failure::new(Exit::Refused, Code::BadDataDir, error),
+            Error::Open(error @ (store::OpenError::Lost { .. } | store::OpenError::Mark { .. })) => {
+                Failure::new(Exit::Damaged, Code::StoreDamaged, error)
+                    .help("restore the last backup: swath restore BACKUP --data-dir NEW")
+                    .help("or go on without what is gone, which is recorded: swath run --accept-loss FILE")
+            }
             Error::Open(error) if error.is_integrity() => {
                 Failure::new(Exit::Damaged, Code::StoreDamaged, error)
+                    .help("restore the last backup: swath restore BACKUP --data-dir NEW")
             }
             Error::Open(error) => Failure::new(Exit::Refused, Code::CannotOpen, error),
             Error::Start(error) => Failure::new(Exit::Damaged, Code::NotServed, error),

@@ -10,6 +10,7 @@ mod doctor;
 mod env_vars;
 mod exit;
 mod failure;
+mod follow;
 mod format;
 mod help;
 mod json;

@@ -1,4 +1,4 @@
-//! Progress of `run` and `watch`: which form, the stream behind it, plain lines, and the end.
+//! Progress of `run` and `watch`: which form, plain lines, and the end.
 //!
 //! Everything shown comes from the controller: the log's entries say *that* something happened, a `Get` says how things
 //! stand. Lines are one an ended trial; nothing is repeated.
@@ -6,16 +6,12 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
-use crate::agent::AgentHandle;
 use crate::api::client::Client;
-use crate::cli::connect::{self, Node};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::follow::Turn;
 use crate::cli::format::{count, duration, escape, number, shell_quote, wrap};
 use crate::cli::live::Live;
-use crate::cli::session::request_id;
 use crate::cli::settings::Settings;
 use crate::cli::terminal::{self, Stream, Style};
 use crate::cli::{json, talk, words};
@@ -66,226 +62,8 @@ pub(super) fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choi
     })
 }
 
-/// What the person or the system asked of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
-    /// First Ctrl-C or SIGTERM: pause in order; the exit code that follows.
-    Pause(Exit),
-    /// SIGHUP, `d`: leave the runs alone and go.
-    Detach,
-    /// `s`: stop the sweep for good.
-    Stop,
-}
-
-/// What a live view has to say by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// A key was pressed.
-    Wish(Wish),
-    /// There is something to redraw.
-    Redraw,
-}
-
-/// The signals that `run` and `watch` answer.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-    suspend: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            suspend: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
-        })
-    }
-
-    async fn next(&mut self) -> Option<Wish> {
-        tokio::select! {
-            _ = self.interrupt.recv() => Some(Wish::Pause(Exit::CtrlC)),
-            _ = self.terminate.recv() => Some(Wish::Pause(Exit::Terminated)),
-            _ = self.hangup.recv() => Some(Wish::Detach),
-            _ = self.suspend.recv() => None,
-        }
-    }
-}
-
-/// Shows a sweep until it ends, pauses, or the person leaves. With an agent this process works for the sweep; without
-/// one it only watches. Gives the sweep as it stands, and the code of the signal that ended the view.
-///
-/// # Errors
-///
-/// The controller is lost and nobody can take its place.
-pub(super) async fn follow(
-    node: &Node,
-    agent: Option<&AgentHandle>,
-    sweep: pb::Sweep,
-    choice: Choice,
-    settings: &Settings,
-) -> Result<(pb::Sweep, Option<Exit>), Failure> {
-    follow_until(node, agent, sweep, choice, settings, |_| false).await
-}
-
-/// [`follow`], until `enough` holds.
-///
-/// # Errors
-///
-/// As [`follow`].
-pub(super) async fn follow_until(
-    node: &Node,
-    agent: Option<&AgentHandle>,
-    sweep: pb::Sweep,
-    choice: Choice,
-    settings: &Settings,
-    enough: impl Fn(&pb::Sweep) -> bool,
-) -> Result<(pb::Sweep, Option<Exit>), Failure> {
-    let client = node.client();
-    let mut signals = Signals::new()?;
-    let mut view = View::new(choice, &sweep, settings);
-    let mut follower = Follower { id: sweep.sweep.clone(), from: sweep.pos + 1, client: client.clone() };
-    let mut asked: Option<Exit> = None;
-    let mut sweep = sweep;
-    view.begin(&sweep);
-    let mut known = std::pin::pin!(is_known(agent));
-    let mut is_placed = false;
-    loop {
-        let detail = view.detail();
-        let mut stream = follower.open(detail).await?;
-        loop {
-            let wish = tokio::select! {
-                wish = signals.next() => match wish { Some(wish) => wish, None => { view.suspended(); continue } },
-                () = &mut known, if !is_placed => {
-                    is_placed = true;
-                    sweep = follower.get().await?;
-                    view.remark(&sweep);
-                    continue;
-                }
-                turn = view.turn() => if let Turn::Wish(wish) = turn { wish } else {
-                    if view.is_stale() {
-                        sweep = follower.get().await?;
-                        view.refresh(&sweep);
-                    }
-                    view.draw();
-                    continue;
-                },
-                message = connect::next(&mut stream) => match message? {
-                    Some(message) => {
-                        follower.from = follower.from.max(message.pos + 1);
-                        if view.wants(&message) || closes(&message) {
-                            sweep = follower.get().await?;
-                            view.take(&message, &sweep, &client).await?;
-                        }
-                        if is_over(&sweep, agent.is_some() || asked.is_some()) || enough(&sweep) {
-                            view.end(&sweep);
-                            return Ok((sweep, asked));
-                        }
-                        continue;
-                    }
-                    // The holder of the store has gone: another takes over, and the stream goes on where it was.
-                    None => break,
-                },
-            };
-            match (wish, agent) {
-                (Wish::Detach, _) => {
-                    view.end(&sweep);
-                    return Ok((sweep, Some(Exit::Done)));
-                }
-                (Wish::Pause(exit), None) => {
-                    view.end(&sweep);
-                    return Ok((sweep, Some(exit)));
-                }
-                (Wish::Pause(exit), Some(agent)) if asked.is_some() => {
-                    agent.kill_runs();
-                    asked = Some(exit);
-                }
-                (Wish::Pause(exit), Some(_)) => {
-                    asked = Some(exit);
-                    view.say("pausing: running trials are stopped and go back to the queue; Ctrl-C again kills them now");
-                    let request = pb::PauseSweepRequest {
-                        request_id: request_id(),
-                        sweep: follower.id.clone(),
-                        now: true,
-                    };
-                    match client.sweeps().pause(request).await {
-                        Ok(response) => sweep = response.into_inner().sweep.unwrap_or(sweep),
-                        // It ended meanwhile: the stream says so.
-                        Err(status) if status.code() == tonic::Code::FailedPrecondition => {}
-                        Err(status) => return Err(status.into()),
-                    }
-                    if is_over(&sweep, true) {
-                        view.end(&sweep);
-                        return Ok((sweep, asked));
-                    }
-                }
-                (Wish::Stop, _) => {
-                    let request =
-                        pb::StopSweepRequest { request_id: request_id(), sweep: follower.id.clone() };
-                    client.sweeps().stop(request).await?;
-                }
-            }
-        }
-        if agent.is_none() {
-            node.broke_off().await?;
-        }
-    }
-}
-
-/// Waits until the controller knows what the agent offers, and so where runs can be put.
-async fn is_known(agent: Option<&AgentHandle>) {
-    let Some(agent) = agent else { return std::future::pending().await };
-    // An agent that has ended offers nothing any more.
-    let _ = agent.watch().wait_for(|status| status.connected).await;
-}
-
-/// The stream of a sweep's log, opened again wherever it broke.
-struct Follower {
-    id: String,
-    from: u64,
-    client: Client,
-}
-
-impl Follower {
-    async fn open(
-        &self,
-        detail: pb::watch_request::ReportDetail,
-    ) -> Result<tonic::Streaming<pb::WatchResponse>, Failure> {
-        let request = pb::WatchRequest { sweep: self.id.clone(), from: self.from, reports: detail as i32 };
-        Ok(self.client.sweeps().watch(request).await?.into_inner())
-    }
-
-    async fn get(&self) -> Result<pb::Sweep, Failure> {
-        let request = pb::GetSweepRequest { sweep: self.id.clone() };
-        Ok(self.client.sweeps().get(request).await?.into_inner())
-    }
-}
-
-/// Whether a message may have ended or paused the sweep.
-fn closes(message: &pb::WatchResponse) -> bool {
-    message.entries.iter().any(|entry| {
-        matches!(
-            entry.kind.as_str(),
-            "SweepEnded" | "SweepPaused" | "SweepHidden" | "RunEnded" | "TrialWithdrawn"
-        )
-    })
-}
-
-/// A sweep that works no more: ended, or paused with nothing running. Who only watches goes on watching a paused one.
-fn is_over(sweep: &pb::Sweep, works_for_it: bool) -> bool {
-    use pb::sweep::State;
-    let idle = sweep.counts.unwrap_or_default().running == 0;
-    match sweep.state() {
-        State::Finished | State::Stopped | State::Damaged => true,
-        State::Paused => works_for_it && idle,
-        State::Running | State::Unspecified => sweep.hidden && idle,
-    }
-}
-
 /// One of the forms of progress.
-enum View {
+pub(super) enum View {
     Lines(Lines),
     Json,
     None,
@@ -293,7 +71,7 @@ enum View {
 }
 
 impl View {
-    fn new(choice: Choice, sweep: &pb::Sweep, settings: &Settings) -> Self {
+    pub(super) fn new(choice: Choice, sweep: &pb::Sweep, settings: &Settings) -> Self {
         match choice {
             Choice::Live => View::Live(Box::new(Live::new(sweep, settings))),
             Choice::Json => View::Json,
@@ -302,7 +80,7 @@ impl View {
         }
     }
 
-    fn detail(&self) -> pb::watch_request::ReportDetail {
+    pub(super) fn detail(&self) -> pb::watch_request::ReportDetail {
         match self {
             View::Live(_) => pb::watch_request::ReportDetail::Latest,
             View::Json => pb::watch_request::ReportDetail::All,
@@ -310,7 +88,7 @@ impl View {
         }
     }
 
-    fn begin(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn begin(&mut self, sweep: &pb::Sweep) {
         match self {
             View::Lines(lines) => lines.begin(sweep),
             View::Live(live) => live.begin(sweep),
@@ -319,7 +97,7 @@ impl View {
     }
 
     /// Whether the message changes what is shown.
-    fn wants(&mut self, message: &pb::WatchResponse) -> bool {
+    pub(super) fn wants(&mut self, message: &pb::WatchResponse) -> bool {
         match self {
             View::Lines(_) | View::None => false,
             View::Json => true,
@@ -327,7 +105,7 @@ impl View {
         }
     }
 
-    async fn take(
+    pub(super) async fn take(
         &mut self,
         message: &pb::WatchResponse,
         sweep: &pb::Sweep,
@@ -346,7 +124,7 @@ impl View {
         }
     }
 
-    fn say(&mut self, text: &str) {
+    pub(super) fn say(&mut self, text: &str) {
         match self {
             View::Live(live) => live.say(text),
             View::Lines(_) => say(text),
@@ -355,41 +133,41 @@ impl View {
     }
 
     /// Says what is odd about where the sweep's runs go.
-    fn remark(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn remark(&mut self, sweep: &pb::Sweep) {
         if !sweep.remarks.is_empty() {
             self.say(&escape(&sweep.remarks.join("; ")));
         }
     }
 
-    fn suspended(&mut self) {
+    pub(super) fn suspended(&mut self) {
         self.say("Ctrl-Z is not taken: a stopped swath run would hold the store. Ctrl-C pauses the sweep");
     }
 
     /// What the view has to say by itself; never, without a live one.
-    async fn turn(&mut self) -> Turn {
+    pub(super) async fn turn(&mut self) -> Turn {
         match self {
             View::Live(live) => live.turn().await,
             View::Lines(_) | View::Json | View::None => std::future::pending().await,
         }
     }
 
-    fn is_stale(&self) -> bool {
+    pub(super) fn is_stale(&self) -> bool {
         matches!(self, View::Live(live) if live.is_stale())
     }
 
-    fn refresh(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn refresh(&mut self, sweep: &pb::Sweep) {
         if let View::Live(live) = self {
             live.refresh(sweep);
         }
     }
 
-    fn draw(&mut self) {
+    pub(super) fn draw(&mut self) {
         if let View::Live(live) = self {
             live.draw();
         }
     }
 
-    fn end(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn end(&mut self, sweep: &pb::Sweep) {
         if let View::Live(live) = self {
             live.end(sweep);
         }

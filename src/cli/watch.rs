@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::progress::{self, Choice};
 use crate::cli::session::Session;
 use crate::cli::settings::Settings;
-use crate::cli::{json, run};
+use crate::cli::{follow, json, run};
 use crate::pb;
 
 /// Watch a sweep live; q leaves
@@ -107,7 +107,7 @@ async fn watch(
         return Ok(if args.until.is_some() { run::verdict(&sweep) } else { Exit::Done });
     }
     let until = args.until;
-    let (sweep, signal) = progress::follow_until(node, None, sweep, choice, settings, |sweep| {
+    let (sweep, signal) = follow::follow_until(node, None, sweep, choice, settings, |sweep| {
         until.is_some_and(|until| until.holds(sweep))
     })
     .await?;
