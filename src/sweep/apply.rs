@@ -75,7 +75,7 @@ impl State {
             env: env.clone(),
             project: project.clone(),
             seed: *seed,
-            origin: origin.clone(),
+            origin: origin.as_deref().cloned(),
             engine: engine.clone(),
         };
         let mut tags = definition.tags.clone();

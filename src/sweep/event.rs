@@ -59,7 +59,7 @@ pub enum Body {
         keep_going: bool,
         /// Absolute path of the file and of the folder it was started in: how `run FILE` finds its unfinished sweep.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        origin: Option<Origin>,
+        origin: Option<Box<Origin>>,
         /// `CARGO_PKG_VERSION` of the engine.
         engine: String,
     },

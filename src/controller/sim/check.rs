@@ -164,11 +164,11 @@ fn check_retries(id: SweepId, events: &[Event]) {
         match &event.body {
             Body::SweepCreated { definition, .. } => allowed = definition.retries,
             Body::SweepChanged { patch, .. } => {
-                let set = patch.iter().filter_map(|patch| match patch {
-                    Patch::Retries(retries) => Some(*retries),
-                    _ => None,
-                });
-                allowed = set.last().unwrap_or(allowed);
+                for patch in patch {
+                    if let Patch::Retries(retries) = patch {
+                        allowed = *retries;
+                    }
+                }
             }
             Body::TrialRetried { trial, .. } => drop(retried.remove(trial)),
             Body::RunEnded { run, outcome: Outcome::Queued(QueueWhy::Crashed), .. } => {

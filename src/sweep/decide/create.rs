@@ -22,7 +22,7 @@ pub fn create(creation: Creation) -> Result<Body, Refusal> {
         home: creation.home,
         paused: creation.paused,
         keep_going: creation.keep_going,
-        origin: creation.origin,
+        origin: creation.origin.map(Box::new),
         engine: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }
