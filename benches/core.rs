@@ -1,8 +1,8 @@
 //! What `benches/measures` needs from inside: the controller behind its real service, and an agent that is only words.
 //!
 //! `core call DIR N`: unary call + fsync, N times, in us (P3's peer). `core reports DIR`: server CPU and disk a durable
-//! report (P7, P13). `core trials DIR`: memory a finished trial (P12). `core stamp FILE`: a trial that writes when it
-//! began and ended (P3). Answers are JSON. The agent is a process of its own, so that CPU and memory are the server's.
+//! report (P7, P13). `core trials DIR`: memory a finished trial (P12). `core sweeps DIR N`: a store of N sweeps (T14). `core
+//! stamp FILE`: a trial that writes when it began and ended (P3). Answers are JSON. The agent is a process of its own, so that CPU and memory are the server's.
 #![expect(clippy::print_stdout, reason = "its numbers are read from stdout")]
 
 use std::collections::BTreeMap;
@@ -45,6 +45,7 @@ fn main() -> Result<(), Failed> {
         ["call", dir, n] => calls(Path::new(dir), n.parse()?),
         ["reports", dir] => reports(Path::new(dir)),
         ["trials", dir] => trials(Path::new(dir)),
+        ["sweeps", dir, n] => sweeps(Path::new(dir), n.parse()?),
         ["stamp", file] => stamp(Path::new(file)),
         ["agent", "reports", socket] => runtime()?.block_on(flood(socket.into())),
         ["agent", "trials", socket] => runtime()?.block_on(finish_many(socket.into())),
@@ -110,6 +111,29 @@ fn trials(dir: &Path) -> Result<(), Failed> {
     let bytes = (resident_bytes()? - some) / f64::from(TRIALS[1] - TRIALS[0]);
     agent.end()?;
     println!("{}", json!({ "bytes": bytes }));
+    server.end()
+}
+
+/// Of many sweeps most are over, as it is with somebody's store.
+fn sweeps(dir: &Path, n: u32) -> Result<(), Failed> {
+    let server = Server::start(dir)?;
+    let handle = &server.controller.handle;
+    server.runtime.block_on(async {
+        for number in 0..n {
+            let mut file = sweep(5, 10);
+            file["name"] = json!(format!("sweep {number}"));
+            let path = "sweep.yaml".to_owned();
+            let create =
+                pb::CreateSweepRequest { file: file.to_string(), path, paused: true, ..Default::default() };
+            let made = handle.create_sweep(create).await?.sweep.unwrap_or_default();
+            if number % 100 > 0 {
+                let stop = pb::StopSweepRequest { sweep: made.sweep, ..Default::default() };
+                handle.stop_sweep(stop).await?;
+            }
+        }
+        Ok::<_, Failed>(())
+    })?;
+    println!("{}", json!(n));
     server.end()
 }
 

@@ -34,18 +34,20 @@ pub(crate) async fn follow(place: Place, ask: pb::Follow, outbox: mpsc::Sender<p
         }
         Err(error) => format!("the output cannot be read: {error}"),
     };
-    let end = pb::Output { request, data: Default::default(), end: true, note };
+    let end = pb::Output { request, end: true, note, ..Default::default() };
     // Where the stream is gone, so is who asked.
     let _ = outbox.send(pb::AgentUp { kind: Some(Up::Output(end)) }).await;
 }
 
 async fn send_all(place: Place, ask: &pb::Follow, outbox: &mpsc::Sender<pb::AgentUp>) -> io::Result<()> {
     let (stderr, tail) = (ask.stderr, ask.tail as usize);
-    let mut offset = blocking({
-        let place = place.clone();
-        move || start(&place.log(stderr)?, tail)
-    })
-    .await?;
+    let mut offset = match ask.from {
+        0 => {
+            let place = place.clone();
+            blocking(move || start(&place.log(stderr)?, tail)).await?
+        }
+        from => from,
+    };
     loop {
         // Looked at first: what is written before the end is then still read.
         let is_over = !ask.follow || !place.lives();
@@ -56,8 +58,8 @@ async fn send_all(place: Place, ask: &pb::Follow, outbox: &mpsc::Sender<pb::Agen
             let output = pb::Output {
                 request: ask.request,
                 data: piece.bytes.into(),
-                end: false,
-                note: String::new(),
+                to: offset,
+                ..Default::default()
             };
             if outbox.send(pb::AgentUp { kind: Some(Up::Output(output)) }).await.is_err() {
                 return Ok(());

@@ -224,6 +224,22 @@ impl Home {
     }
 }
 
+/// Notes agents that the store of a new directory waits for and that will never come to it. Whoever is the first agent
+/// there speaks for them, as for any dead one, and has nothing of theirs: their runs are lost at once.
+pub fn note_dead(
+    work: &Path,
+    store: u64,
+    machine: &str,
+    agents: impl IntoIterator<Item = String>,
+) -> io::Result<()> {
+    let root = work.join(format!("{store:016x}")).join(machine);
+    for agent in agents.into_iter().filter(|agent| check_name(agent).is_ok()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(root.join("agents"))?;
+        open_lock(&lock_path(&root, &agent))?;
+    }
+    Ok(())
+}
+
 /// Waits in this thread until the lock at `path` is free: its agent is dead. None: nothing is left of that agent.
 pub(crate) fn wait_for_death(agent: &str, path: &Path) -> Option<Estate> {
     let lock = File::options().read(true).write(true).open(path).ok()?;

@@ -20,4 +20,5 @@ mod uplink;
 
 pub use core::Status;
 pub use handle::{AgentHandle, Options, start};
+pub use home::note_dead;
 pub use machine::Machine;

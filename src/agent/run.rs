@@ -226,7 +226,9 @@ fn close(run: &RunKey, folder: &Folder) {
                 tracing::error!(run = run.display(), %error, "the run could not be closed");
             }
         }
-        Err(error) => tracing::warn!(run = run.display(), %error, "the run's folder is gone"),
+        // All of it was handed over before anybody waited here.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!(run = run.display(), %error, "the run's lock cannot be waited for"),
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::OnceCell;
 
 use crate::agent::{self, AgentHandle, Machine, gpus};
 use crate::api::client::{self, Client};
@@ -11,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::local::{Error, Local};
 use crate::cli::settings::{Origin, Settings};
-use crate::cli::talk;
+use crate::cli::{talk, terminal};
 use crate::controller::Ended;
 use crate::pb;
 use crate::runner::OWN_BINARY;
@@ -20,6 +21,8 @@ use crate::store;
 
 /// Runs at once that a `swath run` offers: the sweep's `parallel` and the GPUs are what bounds it.
 const SLOTS: u32 = 1024;
+/// Before a stream that broke is opened again.
+const MOMENT: Duration = Duration::from_millis(20);
 /// How long a command waits for its own keeper.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -37,7 +40,7 @@ pub(super) struct Node {
     local: Local,
     client: Client,
     /// Adopts what runs here while this process holds the store; starts nothing.
-    keeper: Option<AgentHandle>,
+    keeper: OnceCell<AgentHandle>,
 }
 
 impl Node {
@@ -62,7 +65,7 @@ impl Node {
             talk!("note: {note}");
         }
         let client = local.client().await?.with_deadline(settings.timeout.value);
-        Ok(Node { local, client, keeper: None })
+        Ok(Node { local, client, keeper: OnceCell::new() })
     }
 
     /// The client.
@@ -81,17 +84,32 @@ impl Node {
     /// # Errors
     ///
     /// The machine cannot be told.
-    pub(super) async fn keep_runs(&mut self) -> Result<(), Failure> {
-        if self.local.is_holder().await {
+    pub(super) async fn keep_runs(&self) -> Result<(), Failure> {
+        if self.keeper.get().is_none() && self.local.is_holder().await {
             let options = self.agent(format!("keeper-{}-{}", std::process::id(), salt()), 0, Vec::new())?;
-            self.keeper = Some(agent::start(options));
+            self.keeper.get_or_init(async || agent::start(options)).await;
         }
+        Ok(())
+    }
+
+    /// A stream of the controller broke: the next one answers, or this process has taken its place. Waits a moment, so
+    /// that who asks again and again is no burden.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::keep_runs`].
+    pub(super) async fn broke_off(&self) -> Result<(), Failure> {
+        tokio::time::sleep(MOMENT).await;
+        // Who is there now, this process perhaps, shows with a connection; the stream's own next call says what is wrong.
+        let _ = self.client.admin().status(pb::StatusRequest {}).await;
+        self.keep_runs().await?;
+        self.is_kept().await;
         Ok(())
     }
 
     /// Waits a moment until the keeper, if there is one, is known to the controller: then it can be asked.
     pub(super) async fn is_kept(&self) {
-        if let Some(keeper) = &self.keeper {
+        if let Some(keeper) = self.keeper.get() {
             let mut status = keeper.watch();
             let known = status.wait_for(|status| status.connected);
             // Without it the controller answers with what it has itself.
@@ -127,7 +145,7 @@ impl Node {
     /// Leaves the store: another process that is there takes over. With `settle`, first waits until stops that were
     /// given are carried out and what lies in spools is handed over.
     pub(super) async fn leave(self, settle: bool) {
-        if let Some(keeper) = self.keeper {
+        if let Some(keeper) = self.keeper.into_inner() {
             if settle {
                 settled(&keeper).await;
             }
@@ -196,6 +214,7 @@ fn end_at_once(ended: &Ended) {
         Ended::Fenced(_) => Exit::Refused,
         Ended::Broken(_) => Exit::Damaged,
     };
+    terminal::hold_back(false); // no live view will show it any more
     talk!("error {}: {ended}\nexit code {}", Code::StoreLost, exit.code());
     std::process::exit(i32::from(exit.code()));
 }
@@ -206,8 +225,14 @@ impl From<Error> for Failure {
             Error::Held(held) => Failure::new(Exit::Refused, Code::Held, held),
             Error::Dir(error) => Failure::new(Exit::Failed, Code::BadDataDir, error),
             Error::Open(store::OpenError::Dir(error)) => Failure::new(Exit::Refused, Code::BadDataDir, error),
+            Error::Open(error @ (store::OpenError::Lost { .. } | store::OpenError::Mark { .. })) => {
+                Failure::new(Exit::Damaged, Code::StoreDamaged, error)
+                    .help("restore the last backup: swath restore BACKUP --data-dir NEW")
+                    .help("or go on without what is gone, which is recorded: swath run --accept-loss FILE")
+            }
             Error::Open(error) if error.is_integrity() => {
                 Failure::new(Exit::Damaged, Code::StoreDamaged, error)
+                    .help("restore the last backup: swath restore BACKUP --data-dir NEW")
             }
             Error::Open(error) => Failure::new(Exit::Refused, Code::CannotOpen, error),
             Error::Start(error) => Failure::new(Exit::Damaged, Code::NotServed, error),
@@ -233,6 +258,24 @@ impl From<client::Error> for Failure {
         failure.help.extend(error.help);
         failure.field = error.field.unwrap_or_default();
         failure
+    }
+}
+
+/// The next message of a stream; none: it broke off, and goes on with whoever holds the store then.
+///
+/// # Errors
+///
+/// What the controller refused.
+pub(super) async fn next<T>(stream: &mut tonic::Streaming<T>) -> Result<Option<T>, Failure> {
+    use tonic::Code::{Aborted, Cancelled, Internal, Unavailable, Unknown};
+    match stream.message().await {
+        Ok(message) => Ok(message),
+        // A connection that is cut has many names; a refusal bears a code of its own.
+        Err(status) => match (status.code(), client::Error::from(status)) {
+            (Unavailable, _) => Ok(None),
+            (Aborted | Cancelled | Internal | Unknown, error) if error.code.is_none() => Ok(None),
+            (_, error) => Err(error.into()),
+        },
     }
 }
 

@@ -11,9 +11,10 @@ use unicode_width::UnicodeWidthStr;
 use crate::api::client::Client;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::follow::{Turn, Wish};
 use crate::cli::format::{age, duration, escape, number, wrap};
 use crate::cli::keys::Keys;
-use crate::cli::progress::{self, Lines, Turn, Wish, ended_trials};
+use crate::cli::progress::{self, Lines, ended_trials};
 use crate::cli::settings::Settings;
 use crate::cli::table::shorten;
 use crate::cli::terminal::{self, Stream, Style, is_utf8};
@@ -50,6 +51,7 @@ impl Live {
     /// A view that has drawn nothing yet.
     pub(super) fn new(sweep: &pb::Sweep, settings: &Settings) -> Self {
         let now = Instant::now();
+        terminal::hold_back(true);
         Live {
             sweep: sweep.clone(),
             lines: Lines::new(settings),
@@ -185,9 +187,16 @@ impl Live {
         put(&text);
     }
 
-    /// The lines that go above the block.
+    /// The lines that go above the block, and whole what was said beside it.
     fn scrolled(&mut self, columns: usize) -> String {
-        self.scroll.drain(..).map(|line| format!("{}\n", shorten(&line, columns))).collect()
+        let said: String = terminal::held_back()
+            .iter()
+            .flat_map(|line| wrap(&escape(line), Some(columns)))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let ended: String =
+            self.scroll.drain(..).map(|line| format!("{}\n", shorten(&line, columns))).collect();
+        said + &ended
     }
 
     /// Moves to the block's first row and clears from there on.
@@ -329,9 +338,18 @@ fn place(run: &pb::Run) -> String {
     if gpus.is_empty() { host } else { format!("{host}:gpu{}", gpus.join(",")) }
 }
 
+impl Drop for Live {
+    /// However the view ends, what was said is not lost.
+    fn drop(&mut self) {
+        let said: String = terminal::held_back().iter().map(|line| format!("{line}\n")).collect();
+        terminal::hold_back(false);
+        put(&said);
+    }
+}
+
 /// Writes to stderr in one piece. A terminal that is gone is no error.
 fn put(text: &str) {
-    let mut err = terminal::stderr();
+    let mut err = terminal::screen();
     let _ = err.write_all(text.as_bytes());
     let _ = err.flush();
 }

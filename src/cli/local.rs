@@ -231,6 +231,7 @@ impl Local {
         });
         let (lock, controller) = opened.await.map_err(|panic| Error::Ended(panic.to_string()))??;
         let listener = bind(&self.socket())?;
+        tracing::info!(store = %self.dir().display(), "this process holds the store");
         *holding = Some(self.serve(lock, controller, listener));
         Ok(())
     }
@@ -276,4 +277,41 @@ fn bind(path: &Path) -> Result<UnixListener, Error> {
     let listener = listener.map_err(wrong)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(wrong)?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk that is far away.
+    struct Nfs;
+
+    impl store::Disk for Nfs {
+        fn free(&self, _: &Path) -> io::Result<u64> {
+            Ok(1 << 40)
+        }
+
+        fn network(&self, _: &Path) -> io::Result<Option<String>> {
+            Ok(Some("nfs".to_owned()))
+        }
+    }
+
+    #[test]
+    fn f40_the_store_of_a_home_on_a_network_file_system_is_kept_beside_it() {
+        let dir = std::env::temp_dir().join(format!("swath-nfs-{}", std::process::id()));
+        let prepare = |chosen| {
+            let options = store::Options { accept_loss: None, disk: Arc::new(Nfs) };
+            Local::prepare(&dir, chosen, options, Arc::new(|_| {}))
+        };
+        let (local, note) = prepare(false).unwrap_or_else(|error| panic!("{error}"));
+        let user = rustix::process::getuid().as_raw();
+        assert_eq!(local.dir(), Path::new(&format!("/var/tmp/swath-{user}")));
+        assert_eq!(fs::metadata(local.dir()).unwrap().permissions().mode() & 0o777, 0o700);
+        let note = note.expect("it says so");
+        assert!(note.contains("network file system (nfs)") && note.contains("/var/tmp/swath-"), "{note}");
+        let refused = prepare(true).err();
+        assert!(matches!(refused, Some(Error::Dir(DirError::Network { .. }))), "a chosen one is refused");
+        let _ = fs::remove_dir(&dir);
+        let _ = fs::remove_dir(local.dir()); // stays where somebody keeps a store there
+    }
 }

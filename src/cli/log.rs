@@ -1,13 +1,11 @@
 //! The log of swath's own doings on stderr, for `-v` and `SWATH_LOG`. Without either only what is wrong is said.
 
-use std::io;
-
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::settings::Settings;
-use crate::cli::terminal::Stream;
+use crate::cli::settings::{Origin, Settings};
+use crate::cli::terminal;
 use crate::spec::Code;
 
 /// Begins to write it.
@@ -25,10 +23,12 @@ pub(super) fn begin(settings: &Settings) -> Result<(), Failure> {
         .context(format!("from: {}", settings.log.origin))
         .help("a level, and levels of parts of the program: SWATH_LOG=warn,swath::agent=debug")
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(Stream::Stderr.color(settings.color.value))
-        .init();
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(terminal::stderr).with_ansi(false);
+    // Who did not ask for it reads a sentence; who did, when it was said and by what.
+    match settings.log.origin {
+        Origin::Default => log.without_time().with_target(false).init(),
+        _ => log.init(),
+    }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod doctor;
 mod env_vars;
 mod exit;
 mod failure;
+mod follow;
 mod format;
 mod help;
 mod json;
@@ -204,7 +205,7 @@ fn connected(
     command: impl AsyncFnOnce(&mut Session<'_>) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     connect::runtime()?.block_on(async {
-        let mut node = connect::Node::join(settings).await?;
+        let node = connect::Node::join(settings).await?;
         node.keep_runs().await?;
         let mut session = Session { settings, client: node.client(), node: &node, out };
         let done = command(&mut session).await;

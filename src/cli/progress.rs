@@ -1,4 +1,4 @@
-//! Progress of `run` and `watch`: which form, the stream behind it, plain lines, and the end.
+//! Progress of `run` and `watch`: which form, plain lines, and the end.
 //!
 //! Everything shown comes from the controller: the log's entries say *that* something happened, a `Get` says how things
 //! stand. Lines are one an ended trial; nothing is repeated.
@@ -6,16 +6,12 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
-use crate::agent::AgentHandle;
 use crate::api::client::Client;
-use crate::cli::connect::Node;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::follow::{ENDS, TURNS, Turn, works};
 use crate::cli::format::{count, duration, escape, number, shell_quote, wrap};
 use crate::cli::live::Live;
-use crate::cli::session::request_id;
 use crate::cli::settings::Settings;
 use crate::cli::terminal::{self, Stream, Style};
 use crate::cli::{json, talk, words};
@@ -66,239 +62,8 @@ pub(super) fn choose(option: Option<Choice>, settings: &Settings) -> Result<Choi
     })
 }
 
-/// What the person or the system asked of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
-    /// First Ctrl-C or SIGTERM: pause in order; the exit code that follows.
-    Pause(Exit),
-    /// SIGHUP, `d`: leave the runs alone and go.
-    Detach,
-    /// `s`: stop the sweep for good.
-    Stop,
-}
-
-/// What a live view has to say by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// A key was pressed.
-    Wish(Wish),
-    /// There is something to redraw.
-    Redraw,
-}
-
-/// The signals that `run` and `watch` answer.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-    suspend: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            suspend: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
-        })
-    }
-
-    async fn next(&mut self) -> Option<Wish> {
-        tokio::select! {
-            _ = self.interrupt.recv() => Some(Wish::Pause(Exit::CtrlC)),
-            _ = self.terminate.recv() => Some(Wish::Pause(Exit::Terminated)),
-            _ = self.hangup.recv() => Some(Wish::Detach),
-            _ = self.suspend.recv() => None,
-        }
-    }
-}
-
-/// Shows a sweep until it ends, pauses, or the person leaves. With an agent this process works for the sweep; without
-/// one it only watches. Gives the sweep as it stands, and the code of the signal that ended the view.
-///
-/// # Errors
-///
-/// The controller is lost and nobody can take its place.
-pub(super) async fn follow(
-    node: &Node,
-    agent: Option<&AgentHandle>,
-    sweep: pb::Sweep,
-    choice: Choice,
-    settings: &Settings,
-) -> Result<(pb::Sweep, Option<Exit>), Failure> {
-    follow_until(node, agent, sweep, choice, settings, None).await
-}
-
-/// [`follow`], until `enough` holds.
-///
-/// # Errors
-///
-/// As [`follow`].
-pub(super) async fn follow_until(
-    node: &Node,
-    agent: Option<&AgentHandle>,
-    sweep: pb::Sweep,
-    choice: Choice,
-    settings: &Settings,
-    enough: Option<&dyn Fn(&pb::Sweep) -> bool>,
-) -> Result<(pb::Sweep, Option<Exit>), Failure> {
-    let client = node.client();
-    let mut signals = Signals::new()?;
-    let mut view = View::new(choice, &sweep, settings);
-    let mut follower = Follower { id: sweep.sweep.clone(), from: sweep.pos + 1, client: client.clone() };
-    let mut asked: Option<Exit> = None;
-    let mut sweep = sweep;
-    view.begin(&sweep);
-    let mut known = std::pin::pin!(is_known(agent));
-    let mut is_placed = false;
-    loop {
-        let kinds = view.kinds(&sweep);
-        let mut stream = follower.open(&view, kinds.clone()).await?;
-        loop {
-            let wish = tokio::select! {
-                wish = signals.next() => match wish { Some(wish) => wish, None => { view.suspended(); continue } },
-                () = &mut known, if !is_placed => {
-                    is_placed = true;
-                    sweep = follower.get().await?;
-                    view.remark(&sweep);
-                    continue;
-                }
-                turn = view.turn() => if let Turn::Wish(wish) = turn { wish } else {
-                    if view.is_stale() {
-                        sweep = follower.get().await?;
-                        view.refresh(&sweep);
-                    }
-                    view.draw();
-                    continue;
-                },
-                message = stream.message() => match message {
-                    Ok(Some(message)) => {
-                        follower.from = follower.from.max(message.pos + 1);
-                        if view.wants(&message) || closes(&message, &sweep) || enough.is_some() {
-                            sweep = follower.get().await?;
-                            view.take(&message, &sweep, &client).await?;
-                        }
-                        if is_over(&sweep, agent.is_some() || asked.is_some()) || enough.is_some_and(|enough| enough(&sweep)) {
-                            view.end(&sweep);
-                            return Ok((sweep, asked));
-                        }
-                        if view.kinds(&sweep) != kinds {
-                            break;
-                        }
-                        continue;
-                    }
-                    // The holder of the store has gone: another takes over, and the stream goes on where it was.
-                    Ok(None) | Err(_) => break,
-                },
-            };
-            match (wish, agent) {
-                (Wish::Detach, _) => {
-                    view.end(&sweep);
-                    return Ok((sweep, Some(Exit::Done)));
-                }
-                (Wish::Pause(exit), None) => {
-                    view.end(&sweep);
-                    return Ok((sweep, Some(exit)));
-                }
-                (Wish::Pause(exit), Some(agent)) if asked.is_some() => {
-                    agent.kill_runs();
-                    asked = Some(exit);
-                }
-                (Wish::Pause(exit), Some(_)) => {
-                    asked = Some(exit);
-                    view.say("pausing: running trials are stopped and go back to the queue; Ctrl-C again kills them now");
-                    let request = pb::PauseSweepRequest {
-                        request_id: request_id(),
-                        sweep: follower.id.clone(),
-                        now: true,
-                    };
-                    match client.sweeps().pause(request).await {
-                        Ok(response) => sweep = response.into_inner().sweep.unwrap_or(sweep),
-                        // It ended meanwhile: the stream says so.
-                        Err(status) if status.code() == tonic::Code::FailedPrecondition => {}
-                        Err(status) => return Err(status.into()),
-                    }
-                    if is_over(&sweep, true) {
-                        view.end(&sweep);
-                        return Ok((sweep, asked));
-                    }
-                }
-                (Wish::Stop, _) => {
-                    let request =
-                        pb::StopSweepRequest { request_id: request_id(), sweep: follower.id.clone() };
-                    client.sweeps().stop(request).await?;
-                }
-            }
-        }
-    }
-}
-
-/// Waits until the controller knows what the agent offers, and so where runs can be put.
-async fn is_known(agent: Option<&AgentHandle>) {
-    let Some(agent) = agent else { return std::future::pending().await };
-    // An agent that has ended offers nothing any more.
-    let _ = agent.watch().wait_for(|status| status.connected).await;
-}
-
-/// The stream of a sweep's log, opened again wherever it broke.
-struct Follower {
-    id: String,
-    from: u64,
-    client: Client,
-}
-
-impl Follower {
-    async fn open(
-        &self,
-        view: &View,
-        kinds: Vec<&str>,
-    ) -> Result<tonic::Streaming<pb::WatchResponse>, Failure> {
-        let request = pb::WatchRequest {
-            sweep: self.id.clone(),
-            from: self.from,
-            reports: view.detail().into(),
-            kinds: kinds.into_iter().map(str::to_owned).collect(),
-        };
-        Ok(self.client.sweeps().watch(request).await?.into_inner())
-    }
-
-    async fn get(&self) -> Result<pb::Sweep, Failure> {
-        let request = pb::GetSweepRequest { sweep: self.id.clone() };
-        Ok(self.client.sweeps().get(request).await?.into_inner())
-    }
-}
-
-/// What may end or pause a sweep.
-const TURNS: [&str; 4] = ["SweepEnded", "SweepPaused", "SweepHidden", "SweepResumed"];
-/// What may end a trial, and let a sweep that is paused or hidden go idle.
-const ENDS: [&str; 2] = ["RunEnded", "TrialWithdrawn"];
-
-/// Whether a message may have ended or paused the sweep.
-fn closes(message: &pb::WatchResponse, sweep: &pb::Sweep) -> bool {
-    let works = works(sweep);
-    let closes = |kind| TURNS.contains(&kind) || (!works && ENDS.contains(&kind));
-    message.entries.iter().any(|entry| closes(entry.kind.as_str()))
-}
-
-/// Whether it is only events of its own that can end it.
-fn works(sweep: &pb::Sweep) -> bool {
-    sweep.state() == pb::sweep::State::Running && !sweep.hidden
-}
-
-/// A sweep that works no more: ended, or paused with nothing running. Who only watches goes on watching a paused one.
-fn is_over(sweep: &pb::Sweep, works_for_it: bool) -> bool {
-    use pb::sweep::State;
-    let idle = sweep.counts.unwrap_or_default().running == 0;
-    match sweep.state() {
-        State::Finished | State::Stopped | State::Damaged => true,
-        State::Paused => works_for_it && idle,
-        State::Running | State::Unspecified => sweep.hidden && idle,
-    }
-}
-
 /// One of the forms of progress.
-enum View {
+pub(super) enum View {
     Lines(Lines),
     Json,
     None,
@@ -306,7 +71,7 @@ enum View {
 }
 
 impl View {
-    fn new(choice: Choice, sweep: &pb::Sweep, settings: &Settings) -> Self {
+    pub(super) fn new(choice: Choice, sweep: &pb::Sweep, settings: &Settings) -> Self {
         match choice {
             Choice::Live => View::Live(Box::new(Live::new(sweep, settings))),
             Choice::Json => View::Json,
@@ -315,7 +80,7 @@ impl View {
         }
     }
 
-    fn detail(&self) -> pb::watch_request::ReportDetail {
+    pub(super) fn detail(&self) -> pb::watch_request::ReportDetail {
         match self {
             View::Live(_) => pb::watch_request::ReportDetail::Latest,
             View::Json => pb::watch_request::ReportDetail::All,
@@ -324,7 +89,7 @@ impl View {
     }
 
     /// Kinds of events that are looked at as the sweep stands; none: all.
-    fn kinds(&self, sweep: &pb::Sweep) -> Vec<&'static str> {
+    pub(super) fn kinds(&self, sweep: &pb::Sweep) -> Vec<&'static str> {
         match self {
             View::Live(_) | View::Json => Vec::new(),
             View::None if works(sweep) => TURNS.to_vec(),
@@ -332,7 +97,7 @@ impl View {
         }
     }
 
-    fn begin(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn begin(&mut self, sweep: &pb::Sweep) {
         match self {
             View::Lines(lines) => lines.begin(sweep),
             View::Live(live) => live.begin(sweep),
@@ -341,7 +106,7 @@ impl View {
     }
 
     /// Whether the message changes what is shown.
-    fn wants(&mut self, message: &pb::WatchResponse) -> bool {
+    pub(super) fn wants(&mut self, message: &pb::WatchResponse) -> bool {
         match self {
             View::Lines(_) => !ended_trials(message).is_empty(),
             View::None => false,
@@ -350,7 +115,7 @@ impl View {
         }
     }
 
-    async fn take(
+    pub(super) async fn take(
         &mut self,
         message: &pb::WatchResponse,
         sweep: &pb::Sweep,
@@ -369,7 +134,7 @@ impl View {
         }
     }
 
-    fn say(&mut self, text: &str) {
+    pub(super) fn say(&mut self, text: &str) {
         match self {
             View::Live(live) => live.say(text),
             View::Lines(_) => say(text),
@@ -378,41 +143,41 @@ impl View {
     }
 
     /// Says what is odd about where the sweep's runs go.
-    fn remark(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn remark(&mut self, sweep: &pb::Sweep) {
         if !sweep.remarks.is_empty() {
             self.say(&escape(&sweep.remarks.join("; ")));
         }
     }
 
-    fn suspended(&mut self) {
+    pub(super) fn suspended(&mut self) {
         self.say("Ctrl-Z is not taken: a stopped swath run would hold the store. Ctrl-C pauses the sweep");
     }
 
     /// What the view has to say by itself; never, without a live one.
-    async fn turn(&mut self) -> Turn {
+    pub(super) async fn turn(&mut self) -> Turn {
         match self {
             View::Live(live) => live.turn().await,
             View::Lines(_) | View::Json | View::None => std::future::pending().await,
         }
     }
 
-    fn is_stale(&self) -> bool {
+    pub(super) fn is_stale(&self) -> bool {
         matches!(self, View::Live(live) if live.is_stale())
     }
 
-    fn refresh(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn refresh(&mut self, sweep: &pb::Sweep) {
         if let View::Live(live) = self {
             live.refresh(sweep);
         }
     }
 
-    fn draw(&mut self) {
+    pub(super) fn draw(&mut self) {
         if let View::Live(live) = self {
             live.draw();
         }
     }
 
-    fn end(&mut self, sweep: &pb::Sweep) {
+    pub(super) fn end(&mut self, sweep: &pb::Sweep) {
         if let View::Live(live) = self {
             live.end(sweep);
         }
@@ -422,20 +187,27 @@ impl View {
 /// One line an ended trial.
 pub(super) struct Lines {
     color: bool,
-    /// Ended trials that were shown.
+    /// Ended trials that were shown, and how many had ended before.
     shown: BTreeSet<u32>,
+    before: usize,
     best: Option<f64>,
 }
 
 impl Lines {
     /// Nothing shown yet.
     pub(super) fn new(settings: &Settings) -> Self {
-        Lines { color: Stream::Stderr.color(settings.color.value), shown: BTreeSet::new(), best: None }
+        Lines {
+            color: Stream::Stderr.color(settings.color.value),
+            shown: BTreeSet::new(),
+            before: 0,
+            best: None,
+        }
     }
 
     /// Lines to come are compared with the best value there is.
     pub(super) fn start_from(&mut self, sweep: &pb::Sweep) {
         self.best = best_value(sweep);
+        self.before = words::ended(&sweep.counts.unwrap_or_default()) as usize;
     }
 
     fn begin(&mut self, sweep: &pb::Sweep) {
@@ -483,7 +255,8 @@ impl Lines {
         let (word, style) = if self.is_best(trial) { ("BEST", Style::Best) } else { (word, style) };
         let of = sweep.trials.as_deref().unwrap_or("-");
         let width = of.len().max(3);
-        let nth = self.shown.len();
+        let ended = words::ended(&sweep.counts.unwrap_or_default()) as usize;
+        let nth = (self.before + self.shown.len()).min(ended.max(1));
         let value = match trial.state() {
             State::Failed => trial.reason.clone(),
             _ => words::values(&trial.objectives),
@@ -656,7 +429,11 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
     let failed_alike = why.contains("failed in the same way");
     let Some(last) = trials.first().filter(|_| failed_alike) else {
         let what = format!("the sweep paused itself: {}", escape(why));
-        return Ok(Failure::new(Exit::NoBest, Code::PausedItself, what)
+        let failure = Failure::new(Exit::NoBest, Code::PausedItself, what);
+        return Ok(sweep
+            .remarks
+            .iter()
+            .fold(failure, |failure, remark| failure.context(escape(remark)))
             .help(format!("look at what it ran: swath trial list {}", sweep.sweep))
             .help(format!("then: swath run --resume {}", sweep.sweep)));
     };
@@ -675,6 +452,9 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
     }
     let command: Vec<String> = trial.command.iter().map(|argument| escape(&shell_quote(argument))).collect();
     failure = failure.context(format!("the command was: {}", command.join(" ")));
+    if trial.reason.contains("was never reported") {
+        failure = never_reported(failure, &trial);
+    }
     if trial.tail.contains("ModuleNotFoundError") || trial.tail.contains("ImportError") {
         failure = failure
             .help(
@@ -687,6 +467,18 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
     }
     let again = format!("then: swath run --resume {}       (the failed trials are tried again)", sweep.sweep);
     Ok(failure.help(again))
+}
+
+/// How a value is reported, and what was instead.
+fn never_reported(failure: Failure, trial: &pb::Trial) -> Failure {
+    let name = trial.objectives.first().map(|objective| escape(&objective.name)).unwrap_or_default();
+    let others: Vec<String> = trial.last.keys().map(|name| format!("'{}'", escape(name))).collect();
+    match others.is_empty() {
+        true => failure.help(format!("print it on a line of its own, as {name}=0.31, or log it with wandb")),
+        false => {
+            failure.help(format!("it did report {}: is one of them meant by metric?", others.join(", ")))
+        }
+    }
 }
 
 /// The middle of the remaining time: the mean of ended runs' durations over the trials still to come and the runs at

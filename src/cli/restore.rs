@@ -1,8 +1,9 @@
 //! `swath restore`: a backup becomes a store again, in a directory of its own.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::agent::{self, Machine};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::local::Error;
@@ -14,7 +15,7 @@ use crate::store;
 /// Make a store from a backup in a new directory
 ///
 /// The backup is verified before anything is written. Sweeps go on in the new store; runs that the backup does not know
-/// are told to end.
+/// are told to end, and those that were live on this machine are tried again.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The backup
@@ -42,9 +43,20 @@ pub(super) fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Resu
     }
     let bits = rand::random::<u32>() & 0xfff;
     let now = crate::sweep::Timestamp(super::words::now_us());
-    store::restore(&args.file, &settings.data_dir.value, bits, now, &store::Options::default())
-        .map_err(Error::Open)?;
+    let dir = &settings.data_dir.value;
+    let restored =
+        store::restore(&args.file, dir, bits, now, &store::Options::default()).map_err(Error::Open)?;
+    wait_for_nobody_here(dir, &restored)?;
     writeln!(out, "{}", settings.data_dir.value.display())?;
     talk!("restored; its sweeps: swath sweep list --data-dir {}", settings.data_dir.value.display());
     Ok(Exit::Done)
+}
+
+/// Agents of this machine are at home in their own store's directory, so none of them comes to the new one.
+fn wait_for_nobody_here(dir: &Path, restored: &store::Restored) -> Result<(), Failure> {
+    let here = Machine::here(dir)?;
+    let was_here = |machine: &str, boot: &str| machine == here.id || boot == here.boot;
+    let live = restored.live.iter().filter(|(_, machine, boot)| was_here(machine, boot));
+    agent::note_dead(&dir.join("work"), restored.id, &here.id, live.map(|(agent, ..)| agent.clone()))?;
+    Ok(())
 }

@@ -10,6 +10,7 @@ use crate::agent::gpus;
 use crate::cli::connect::{self, Node};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::follow;
 use crate::cli::format::escape;
 use crate::cli::json;
 use crate::cli::output;
@@ -99,7 +100,7 @@ async fn work(
         Begun::Ended(sweep) => (sweep, None),
         Begun::Running(sweep) => {
             let agent = node.work(id.clone(), gpus, &sweep.sweep)?;
-            let followed = progress::follow(node, Some(&agent), sweep, choice, settings).await;
+            let followed = follow::follow(node, Some(&agent), sweep, choice, settings).await;
             agent.detach().await;
             followed?
         }

@@ -111,6 +111,8 @@ impl SweepFile {
             talk!("{}", spec::render(&parsed.diagnostics, &shown, color).trim_end());
         }
         if parsed.definition.is_none() {
+            let counts = spec::summary(&parsed.diagnostics, &shown).unwrap_or_default();
+            talk!("{counts:<77} exit code {}", Exit::BadFile.code());
             return Err(Failure::said(Exit::BadFile));
         }
         let file = std::path::absolute(&self.path)?;

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::termios::tcgetwinsize;
 use unicode_width::UnicodeWidthChar;
@@ -90,9 +91,49 @@ pub(super) fn stdout() -> impl Write {
     Plain { inner: io::stdout().lock(), is_plain: Stream::Stdout.is_terminal() && !is_utf8() }
 }
 
-/// Stderr for the talk, likewise.
+/// Stderr for the talk, likewise. While a live view stands there, what is said waits for it.
 pub(super) fn stderr() -> impl Write {
+    Talk(screen())
+}
+
+/// Stderr for a live view itself.
+pub(super) fn screen() -> impl Write {
     Plain { inner: io::stderr().lock(), is_plain: Stream::Stderr.is_terminal() && !is_utf8() }
+}
+
+/// What is said while a live view stands on the screen; none: there is no view.
+static HELD_BACK: Mutex<Option<String>> = Mutex::new(None);
+
+/// Whether a live view stands there, which shows above itself what is said.
+pub(super) fn hold_back(is_live: bool) {
+    *HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner) = is_live.then(String::new);
+}
+
+/// The lines that were held back.
+pub(super) fn held_back() -> Vec<String> {
+    let mut held = HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = held.as_mut().map(std::mem::take).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+struct Talk<W>(W);
+
+impl<W: Write> Write for Talk<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(held) = HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            held.push_str(&String::from_utf8_lossy(bytes));
+            return Ok(());
+        }
+        self.0.write_all(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Writes on, in ASCII where it must be.

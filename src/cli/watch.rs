@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::progress::{self, Choice};
 use crate::cli::session::Session;
 use crate::cli::settings::Settings;
-use crate::cli::{json, run};
+use crate::cli::{follow, json, run};
 use crate::pb;
 
 /// Watch a sweep live; q leaves
@@ -79,6 +79,7 @@ pub(super) fn run(args: Args, settings: &Settings, out: &mut dyn Write) -> Resul
     let choice = progress::choose(args.progress, settings)?;
     connect::runtime()?.block_on(async {
         let node = Node::join(settings).await?;
+        node.keep_runs().await?;
         let done = watch(&args, choice, &node, settings, out).await;
         node.leave(false).await;
         done
@@ -107,7 +108,7 @@ async fn watch(
     }
     let until = args.until;
     let holds = |sweep: &pb::Sweep| until.is_some_and(|until| until.holds(sweep));
-    let (sweep, signal) = progress::follow_until(node, None, sweep, choice, settings, Some(&holds)).await?;
+    let (sweep, signal) = follow::follow_until(node, None, sweep, choice, settings, Some(&holds)).await?;
     match signal {
         Some(exit) => Ok(exit),
         None if until.is_some_and(|until| until.holds(&sweep)) => Ok(Exit::Done),
@@ -130,14 +131,13 @@ async fn entries(args: &Args, sweep: pb::Sweep, node: &Node, out: &mut dyn Write
     let mut last = sweep;
     loop {
         let request = pb::WatchRequest {
-            kinds: Vec::new(),
             sweep: last.sweep.clone(),
             from,
-            reports: pb::watch_request::ReportDetail::All as i32,
+            reports: pb::watch_request::ReportDetail::All.into(),
+            kinds: Vec::new(),
         };
         let mut stream = client.sweeps().watch(request).await?.into_inner();
-        // A stream that breaks is opened again where it was: the holder of the store has changed.
-        while let Ok(Some(message)) = stream.message().await {
+        while let Some(message) = connect::next(&mut stream).await? {
             for entry in &message.entries {
                 writeln!(out, "{}", json::of(entry))?;
             }
@@ -149,6 +149,7 @@ async fn entries(args: &Args, sweep: pb::Sweep, node: &Node, out: &mut dyn Write
                 return Ok(if args.until.is_some() && done { run::verdict(&last) } else { Exit::Done });
             }
         }
+        node.broke_off().await?;
     }
 }
 

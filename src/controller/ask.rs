@@ -1,4 +1,4 @@
-//! What people ask for: the sweep that a request names, its request id, the commands it means, the answer.
+//! What people ask for: the sweep that a request names, its request id, the answer.
 
 use std::sync::Arc;
 
@@ -9,14 +9,12 @@ use crate::controller::loaded::Loaded;
 use crate::controller::pending::{Asked, Job};
 use crate::controller::{Refused, RefusedKind, create, placement};
 use crate::pb;
-use crate::spec::{self, Code};
+use crate::spec::Code;
 use crate::store::Request;
-use crate::sweep::{Command, Enqueued, Patch, PauseHow, PauseWhy, SweepId, Trial};
+use crate::sweep::{Command, PauseHow, PauseWhy, SweepId, Trial};
 
 /// Longest request id.
 const REQUEST_ID: usize = 64;
-/// Longest note.
-const NOTE_BYTES: usize = 64 << 10;
 
 impl Core {
     /// Answers a request, now or once its sweep has been folded.
@@ -40,7 +38,7 @@ impl Core {
                 return self.read(Job::ListTrials { sweep: id, request, reply: asked.reply });
             }
             Call::GetTrial(request) if !request.best => {
-                let (trial, metrics) = (Trial(request.trial), self.metrics(id));
+                let (trial, metrics) = (Some(Trial(request.trial)), self.metrics(id));
                 return self.read(Job::GetTrial { sweep: id, trial, metrics, reply: asked.reply });
             }
             _ => {}
@@ -55,6 +53,14 @@ impl Core {
             return self.answer(asked.reply, Err(refused));
         }
         if !self.sweeps.contains_key(&id) {
+            match asked.call {
+                Call::GetSweep(_) => return self.read(Job::GetSweep { sweep: id, reply: asked.reply }),
+                Call::GetTrial(_) => {
+                    let reply = asked.reply;
+                    return self.read(Job::GetTrial { sweep: id, trial: None, metrics: Vec::new(), reply });
+                }
+                _ => {}
+            }
             let waiting = self.folding.entry(id).or_default();
             waiting.push(asked);
             if waiting.len() == 1 {
@@ -115,11 +121,10 @@ impl Core {
         }
         if let Call::GetTrial(_) = &call {
             let Some(best) = self.sweeps.get(&id).and_then(|loaded| loaded.state.best()) else {
-                let refused = Refused::not_found(format!("sweep {id} has no best trial yet")).at("trial");
-                return self.answer(reply, Err(refused));
+                return self.answer(reply, Err(no_best(id)));
             };
-            let metrics = self.metrics(id);
-            return self.read(Job::GetTrial { sweep: id, trial: best, metrics, reply });
+            let (trial, metrics) = (Some(best), self.metrics(id));
+            return self.read(Job::GetTrial { sweep: id, trial, metrics, reply });
         }
         self.pending.is_essential |= self.pending.batch.is_empty() && ends_something(&call);
         let request_id = request_id(&call).to_owned();
@@ -243,169 +248,6 @@ impl Core {
         }
     }
 
-    fn set(
-        &mut self,
-        id: SweepId,
-        request: &pb::SetSweepRequest,
-        who: &Who,
-        now: Now,
-    ) -> Result<Answer, Refused> {
-        let version = match request.etag.as_str() {
-            "" => None,
-            etag => {
-                Some(etag.parse().map_err(|_| Refused::invalid("etag", format!("'{etag}' is not an etag")))?)
-            }
-        };
-        let patch =
-            request.set.iter().map(|text| self.patch(id, text)).collect::<Result<Vec<Patch>, Refused>>()?;
-        self.command(id, &Command::Change { patch, version }, who, "", now)?;
-        for text in &request.set {
-            if let (Some(notes), Some(loaded)) = (text.strip_prefix("notes="), self.sweeps.get_mut(&id)) {
-                notes.clone_into(&mut loaded.notes);
-            }
-        }
-        Ok(Answer::SetSweep(pb::SetSweepResponse { sweep: Some(self.message(id, now)?) }))
-    }
-
-    fn patch(&mut self, id: SweepId, text: &str) -> Result<Patch, Refused> {
-        let patch: spec::Patch = text.parse().map_err(|bad: spec::BadPatch| {
-            Refused::new(RefusedKind::InvalidArgument, Code::BadPatch, bad.to_string()).at("set")
-        })?;
-        Ok(match patch {
-            spec::Patch::Name(name) => Patch::Name(name),
-            spec::Patch::Parallel(parallel) => Patch::Parallel(parallel),
-            spec::Patch::RunCap(cap) => Patch::RunCap(cap),
-            spec::Patch::GpuHours(hours) => Patch::GpuHours(hours),
-            spec::Patch::Wall(wall) => Patch::Wall(wall.map(|wall| wall.as_secs_f64())),
-            spec::Patch::Retries(retries) => Patch::Retries(retries),
-            spec::Patch::Timeout(timeout) => Patch::Timeout(timeout.map(|timeout| timeout.as_secs_f64())),
-            spec::Patch::Priority(priority) => Patch::Priority(priority),
-            spec::Patch::Tags(tags) => Patch::Tags(tags),
-            spec::Patch::Notes(notes) => Patch::Notes(notes.map(|notes| self.text(id, &notes))),
-        })
-    }
-
-    fn resume(
-        &mut self,
-        id: SweepId,
-        request: &pb::ResumeSweepRequest,
-        who: &Who,
-        now: Now,
-    ) -> Result<Answer, Refused> {
-        let mut patch: Vec<Patch> =
-            request.trials.map(|trials| Patch::RunCap(Some(trials))).into_iter().collect();
-        for budget in &request.budget {
-            for limit in budget.split(',') {
-                patch.push(
-                    self.patch(id, &format!("budget.{}", limit.trim())).map_err(|bad| bad.at("budget"))?,
-                );
-            }
-        }
-        if !patch.is_empty() {
-            self.command(id, &Command::Change { patch, version: None }, who, "", now)?;
-        }
-        let home = (!request.home.is_empty()).then(|| request.home.clone());
-        self.command(id, &Command::Resume { home, keep_going: false }, who, "", now)?;
-        Ok(Answer::ResumeSweep(pb::ResumeSweepResponse { sweep: Some(self.message(id, now)?) }))
-    }
-
-    fn retry(
-        &mut self,
-        id: SweepId,
-        request: &pb::RetryTrialsRequest,
-        who: &Who,
-        now: Now,
-    ) -> Result<Answer, Refused> {
-        let mut trials: Vec<Trial> = request.trials.iter().copied().map(Trial).collect();
-        if !request.state.is_empty() {
-            let state = &self.sweeps[&id].state;
-            let all = (1..=state.trials()).map(Trial);
-            trials.extend(
-                all.filter(|t| state.trial_view(*t).is_some_and(|view| view.shown.word() == request.state)),
-            );
-        }
-        trials.sort();
-        trials.dedup();
-        self.command(id, &Command::Retry { trials: trials.clone() }, who, "", now)?;
-        let trials = trials.into_iter().map(|trial| trial.0).collect();
-        Ok(Answer::RetryTrials(pb::RetryTrialsResponse { trials, sweep: Some(self.message(id, now)?) }))
-    }
-
-    fn enqueue(
-        &mut self,
-        id: SweepId,
-        request: &pb::EnqueueRequest,
-        who: &Who,
-        now: Now,
-    ) -> Result<Answer, Refused> {
-        let what = match request.from {
-            Some(trial) => Enqueued::From(Trial(trial)),
-            None => {
-                let read = |text: &String| {
-                    serde_json::from_str(text).map_err(|bad| {
-                        Refused::invalid(
-                            "params",
-                            format!("'{text}' is not a JSON object of parameters: {bad}"),
-                        )
-                        .with_help(r#"one value a parameter: {"lr": 0.001, "layers": 3}"#)
-                    })
-                };
-                Enqueued::Assignments(request.params.iter().map(read).collect::<Result<_, _>>()?)
-            }
-        };
-        let (first, cap) = (self.sweeps[&id].state.trials() + 1, self.sweeps[&id].state.definition().run_cap);
-        self.command(id, &Command::Enqueue { what, repeat: request.repeat.max(1) }, who, "", now)?;
-        let state = &self.sweeps[&id].state;
-        let note = match (cap, state.definition().run_cap) {
-            (Some(old), Some(new)) if old != new => format!("run_cap raised to {new}"),
-            _ => String::new(),
-        };
-        let trials = (first..=state.trials()).collect();
-        Ok(Answer::Enqueue(pb::EnqueueResponse { trials, sweep: Some(self.message(id, now)?), note }))
-    }
-
-    fn annotate(
-        &mut self,
-        id: SweepId,
-        request: &pb::AnnotateRequest,
-        who: &Who,
-        now: Now,
-    ) -> Result<Answer, Refused> {
-        let trial = request.trial.map(Trial);
-        if request.text.len() > NOTE_BYTES {
-            return Err(Refused::invalid(
-                "text",
-                format!("the note has {} bytes; allowed are 65536", request.text.len()),
-            ));
-        }
-        if !request.add_tags.is_empty() || !request.remove_tags.is_empty() {
-            let (add, remove) = (request.add_tags.clone(), request.remove_tags.clone());
-            self.command(id, &Command::Tag { trial, add, remove }, who, "", now)?;
-        }
-        match (request.excluded, trial) {
-            (Some(true), Some(trial)) => {
-                self.command(id, &Command::Exclude { trial }, who, "", now)?;
-            }
-            (Some(false), Some(trial)) => {
-                self.command(id, &Command::Include { trial }, who, "", now)?;
-            }
-            (Some(_), None) => return Err(Refused::invalid("excluded", "only a trial can be excluded")),
-            (None, _) => {}
-        }
-        if !request.text.is_empty() {
-            let text = self.text(id, &request.text);
-            self.command(
-                id,
-                &Command::Annotate { trial, step: request.step, text },
-                who,
-                &request.text,
-                now,
-            )?;
-        }
-        let trial = trial.and_then(|trial| self.row(id, trial));
-        Ok(Answer::Annotate(pb::AnnotateResponse { trial, sweep: Some(self.message(id, now)?) }))
-    }
-
     pub(super) fn row(&self, id: SweepId, trial: Trial) -> Option<pb::Trial> {
         let kept = self.sweeps.get(&id).and_then(|loaded| loaded.rows.get(&trial).cloned());
         kept.or_else(|| self.stored_row(id, trial))
@@ -420,49 +262,17 @@ impl Core {
         loaded.state.home().is_some_and(|home| self.links.is_alive(home))
     }
 
-    /// The sweep with what runs now, its definition and what is odd about it.
+    /// The sweep, whole, and what is odd about where its runs go.
     fn whole(&self, id: SweepId, now: Now) -> Result<pb::Sweep, Refused> {
-        let mut message = self.message(id, now)?;
-        let loaded = &self.sweeps[&id];
-        message.running = loaded.state.live_runs().filter_map(|run| loaded.live_row(run.run.trial)).collect();
-        message.definition = serde_json::to_string(loaded.state.definition()).expect("text keys only");
+        let loaded = self.sweeps.get(&id).ok_or_else(|| internal("the sweep is not loaded"))?;
+        let mut message = loaded.whole(now.mono, self.home_alive(loaded));
         message.remarks.extend(placement::remark(loaded, &self.links));
-        message.run_seconds = loaded.tally.run_seconds.iter().copied().collect();
         Ok(message)
     }
+}
 
-    fn status(&self) -> pb::StatusResponse {
-        let mut health = Vec::new();
-        health.extend(
-            self.slow_commit
-                .map(|took| format!("the disk is slow: the last commit took {:.1} s", took.as_secs_f64())),
-        );
-        health.extend(self.leap.map(|by| {
-            format!("the wall clock has leapt by {:.0} s; stored times go on evenly", by.as_secs_f64())
-        }));
-        if self.is_pressed {
-            health.push("the disk is full: nothing but stops and ends is taken".to_owned());
-        }
-        let agent = |(id, agent): (&String, &crate::controller::links::Agent)| pb::status_response::Agent {
-            agent: id.clone(),
-            host: agent.host.clone(),
-            slots: agent.slots,
-            runs: u32::try_from(self.fleet.runs_of(id)).unwrap_or(u32::MAX),
-            alive: self.links.is_alive(id),
-        };
-        pb::StatusResponse {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            store: format!("{:016x}", self.store.id()),
-            epoch: self.store.epoch(),
-            pos: self.store.last_pos().0,
-            pid: std::process::id(),
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            data_dir: self.data_dir.display().to_string(),
-            health,
-            agents: self.links.agents().map(agent).collect(),
-            damaged: self.damaged.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
-        }
-    }
+pub(super) fn no_best(sweep: SweepId) -> Refused {
+    Refused::not_found(format!("sweep {sweep} has no best trial yet")).at("trial")
 }
 
 /// Whether a request only reads, or ends something.

@@ -1,5 +1,8 @@
 //! What a sweep has used of its budgets, and when the next limit is reached. `wall` counts time in state running while
 //! a controller was up; `gpu_hours` the runs that are over and those that live.
+//!
+//! No event says how much of `wall` has gone, so the sweep's row does. It is written again as time goes by, whenever the
+//! core is awake anyway (its agents' heartbeats see to that): a kill costs a minute of it at most.
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +11,8 @@ use crate::controller::core::Core;
 use crate::controller::loaded::Loaded;
 use crate::sweep::{Budget, Command, SweepId};
 
+/// How old the stored row of a sweep with a budget may be.
+const NOTED: Duration = Duration::from_secs(60);
 /// Rounding may bring a timer a hair too early.
 const HAIR: Duration = Duration::from_millis(1);
 
@@ -40,6 +45,20 @@ fn used_up_at(left: f64, rate: f64, now: Instant) -> Option<Instant> {
 }
 
 impl Core {
+    /// The rows of sweeps that use up a budget are written again once they are old.
+    pub(super) fn note_budgets(&mut self, now: Now) {
+        for (id, loaded) in &mut self.sweeps {
+            let is_old = now.mono.saturating_duration_since(loaded.noted) >= NOTED;
+            let runs = loaded.tally.running_since.is_some();
+            if is_old && runs && loaded.state.definition().wall.is_some() && !self.is_pressed {
+                self.pending.sweeps.insert(*id);
+            }
+            if self.pending.sweeps.contains(id) {
+                loaded.noted = now.mono;
+            }
+        }
+    }
+
     /// Tells each sweep what it has used, where that reaches a limit.
     pub(super) fn measure_budgets(&mut self, now: Now) {
         let mut spent: Vec<(SweepId, Budget, f64)> = Vec::new();

@@ -184,7 +184,10 @@ impl Core {
         self.list(&reader)?;
         for id in self.store.unfinished()? {
             match recovery::load(&mut reader, id, now.mono) {
-                Ok(loaded) => self.adopt(id, loaded, now.mono),
+                Ok(mut loaded) => {
+                    loaded.catch_up(now);
+                    self.adopt(id, loaded, now.mono);
+                }
                 Err(damage) => {
                     tracing::error!(sweep = %id, %damage, "the sweep cannot be loaded");
                     self.damaged.insert(id, damage.to_string());
@@ -256,7 +259,7 @@ impl Core {
         let silent = self.sweeps.iter().filter(|(_, loaded)| with_silent(loaded)).map(|(id, _)| *id);
         self.dirty.extend(silent);
         if self.is_pressed && self.store.room().is_ok() {
-            tracing::info!("there is room on the disk again");
+            tracing::warn!("there is room on the disk again: all goes on");
             self.is_pressed = false;
             self.dirty.extend(self.sweeps.keys());
         }
@@ -707,6 +710,7 @@ impl Core {
 
     /// Stores the batch and gives what may leave now.
     pub(super) fn commit(&mut self, now: Now) -> Result<Vec<Output>, Fatal> {
+        self.note_budgets(now);
         self.write_rows(now);
         let pending = std::mem::take(&mut self.pending);
         let Pending { mut batch, mut outputs, fresh, acks, is_essential, unload, rows, .. } = pending;
@@ -717,7 +721,12 @@ impl Core {
             failpoint::reach("before_commit");
             match self.store.append(&batch) {
                 Ok(done) => {
-                    self.is_pressed |= self.store.is_pressed();
+                    if self.store.is_pressed() && !self.is_pressed {
+                        tracing::error!(
+                            "the disk is nearly full; nothing but stops and ends is taken until there is room"
+                        );
+                        self.is_pressed = true;
+                    }
                     failpoint::reach("after_commit");
                     self.slow_commit = (done.took > SLOW).then_some(done.took);
                     self.feed.publish(fresh, done.last);
@@ -775,7 +784,7 @@ impl Core {
         full: &AppendError,
         now: Now,
     ) -> Result<Vec<Output>, Fatal> {
-        tracing::error!(%full, "nothing but stops and ends is taken until there is room");
+        tracing::error!("{full}; nothing but stops and ends is taken until there is room");
         let mut kept = Vec::new();
         for output in outputs {
             match output {

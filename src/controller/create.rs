@@ -26,6 +26,7 @@ pub(super) fn create(
         file: Some(core.text(id, &request.file)),
         env: (!definition.env.is_empty()).then(|| core.text(id, &env)),
         notes: definition.notes.as_ref().map(|notes| core.text(id, notes)),
+        project: request.project.clone(),
         seed,
         home: (!request.home.is_empty()).then(|| request.home.clone()),
         paused: request.paused,
@@ -41,7 +42,7 @@ pub(super) fn create(
     core.own_event(StoreBody::SweepRegistered { sweep: id }, who.actor, now)
         .map_err(|e| internal(&e.to_string()))?;
     let state = State::begin(id, &first).map_err(|damaged| internal(&damaged.to_string()))?;
-    let mut loaded = Loaded::new(state, request.project, who.name.to_string(), now.mono);
+    let mut loaded = Loaded::new(state, who.name.to_string(), now.mono);
     loaded.env = definition.env;
     loaded.notes = definition.notes.unwrap_or_default();
     core.adopt(id, loaded, now.mono);

@@ -25,7 +25,6 @@ pub(super) struct Fresh {
 }
 
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "reports are the many, and they must not cost a box each")]
 pub(super) enum What {
     Event(Event),
     Report(Report),

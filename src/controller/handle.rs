@@ -1,13 +1,14 @@
 //! How the rest of swath speaks to the controller: one method a request, typed; cheap to clone.
 //!
 //! A request that changes something goes through the core's mailbox and is answered once what it did is on the disk.
-//! Requests that only read stored things are answered by the readers, on threads of their own.
+//! Requests that only read stored things are answered by the readers, on threads of their own. Whatever a request waits
+//! for, it holds its share of [`ROOM`]; one that finds none left is refused, so that no flood of them uses up the memory.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use prost::Message as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio_stream::StreamExt;
 
 use crate::controller::loaded::Loaded;
@@ -15,6 +16,7 @@ use crate::controller::mailbox::Mailbox;
 use crate::controller::start::Outboxes;
 use crate::controller::{Refused, RefusedKind};
 use crate::pb;
+use crate::spec::Code;
 use crate::sweep::{Pos, SweepId};
 
 /// Messages that come as they are made. Dropping it ends their making.
@@ -28,6 +30,8 @@ pub struct Handle {
     pub(super) actor: Arc<str>,
     pub(super) links: Arc<AtomicU64>,
     pub(super) outboxes: Outboxes,
+    /// Of [`ROOM`], what is left.
+    pub(super) room: Arc<Semaphore>,
 }
 
 /// What reaches the core.
@@ -64,6 +68,11 @@ pub(super) struct LinkId(pub(super) u64);
 /// Where a stream of messages is handed over once it is open.
 pub(super) type Opened<T> = oneshot::Sender<Result<Stream<T>, Refused>>;
 
+/// Requests under way may hold so much memory together, in KiB.
+pub(super) const ROOM: usize = 64 << 10;
+/// What a request holds at least, in KiB: so many of them, 4096, may be under way.
+const LEAST: usize = 16;
+
 /// Messages for an agent that may wait for its connection.
 const OUTBOX: usize = 1024;
 
@@ -88,7 +97,7 @@ macro_rules! calls {
             pub async fn $method(&self, request: pb::$request) -> Result<pb::$response, Refused> {
                 match self.ask(Call::$variant(request)).await? {
                     Answer::$variant(response) => Ok(response),
-                    other => Err(Refused::new(RefusedKind::Internal, crate::spec::Code::Internal, format!("an answer to something else: {other:?}"))),
+                    other => Err(Refused::new(RefusedKind::Internal, Code::Internal, format!("an answer to something else: {other:?}"))),
                 }
             })*
         }
@@ -215,6 +224,7 @@ impl Handle {
     }
 
     async fn open<T>(&self, message: impl FnOnce(Opened<T>) -> Message) -> Result<Stream<T>, Refused> {
+        let _room = self.room(0)?;
         let (reply, opened) = oneshot::channel();
         self.mailbox.send(message(reply), 1).await.map_err(|_| Refused::gone())?;
         opened.await.map_err(|_| Refused::gone())?
@@ -223,9 +233,21 @@ impl Handle {
     async fn ask(&self, call: Call) -> Result<Answer, Refused> {
         let (reply, answer) = oneshot::channel();
         let bytes = call.bytes();
+        let _room = self.room(bytes)?;
         let message = Message::Ask { call, actor: Arc::clone(&self.actor), reply };
         self.mailbox.send(message, bytes).await.map_err(|_| Refused::gone())?;
         answer.await.map_err(|_| Refused::gone())?
+    }
+
+    /// A request's share of the memory, until it is answered.
+    fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Refused> {
+        let share = bytes.div_ceil(1024).clamp(LEAST, ROOM);
+        self.room.try_acquire_many(u32::try_from(share).unwrap_or(u32::MAX)).map_err(|_| {
+            let why =
+                format!("too many requests are under way: {} of them, or {} MiB", ROOM / LEAST, ROOM >> 10);
+            Refused::new(RefusedKind::ResourceExhausted, Code::OverLimit, why)
+                .with_help("ask again in a moment")
+        })
     }
 }
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use crate::controller::clock::Now;
 use crate::controller::{row, words};
 use crate::pb;
 use crate::spec::Definition;
 use crate::store::Digest;
 use crate::sweep::{
-    Body, EndWhy, Event, Fence, Outcome, PauseWhy, Pos, Report, Shown, State, SweepPhase, TextRef, Trial,
-    TrialView,
+    Body, EndWhy, Event, Exit, Fence, Outcome, PauseWhy, Pos, Report, Shown, State, SweepPhase, TextRef,
+    Timestamp, Trial, TrialView,
 };
 
 /// Points of a curve that a live view is given.
@@ -22,7 +23,6 @@ const DURATIONS: usize = 200;
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) state: State,
-    pub(super) project: String,
     pub(super) owner: String,
     /// The command's environment, by name.
     pub(super) env: BTreeMap<String, String>,
@@ -39,6 +39,8 @@ pub(super) struct Loaded {
     pub(super) ended_last: Option<(BTreeMap<String, f64>, Option<i64>)>,
     /// It is over, and kept until the commit.
     pub(super) is_wanted: bool,
+    /// When its row was last written.
+    pub(super) noted: Instant,
 }
 
 /// What the shell keeps of a live run.
@@ -51,8 +53,9 @@ pub(super) struct LiveRun {
     /// Of the last `Names` taken in.
     pub(super) names_seq: u64,
     pub(super) digest: Digest,
-    /// Since when it has run, for `budget.gpu_hours`.
+    /// Since when it has run, for `budget.gpu_hours`, and the stamp of that.
     pub(super) started: Option<Instant>,
+    pub(super) started_at: Timestamp,
     pub(super) gpus: u32,
     /// Last value of each metric, by the sweep's number.
     pub(super) last: BTreeMap<u32, f64>,
@@ -82,6 +85,8 @@ pub(super) struct Tally {
     /// The last lines of the last run that failed, where they are stored, and once they have been read.
     pub(super) failed: Option<TextRef>,
     pub(super) failed_tail: String,
+    /// What the machine said that could not start the last run of those that none could.
+    pub(super) not_started: String,
 }
 
 impl Thinned {
@@ -172,13 +177,12 @@ impl Tally {
 }
 
 impl Loaded {
-    pub(super) fn new(state: State, project: String, owner: String, now: Instant) -> Self {
+    pub(super) fn new(state: State, owner: String, now: Instant) -> Self {
         let mut tally = Tally::default();
         tally.phase(state.phase(), now);
         Loaded {
             planned: planned(state.definition()),
             state,
-            project,
             owner,
             env: BTreeMap::new(),
             notes: String::new(),
@@ -188,6 +192,7 @@ impl Loaded {
             best: None,
             ended_last: None,
             is_wanted: false,
+            noted: now,
         }
     }
 
@@ -221,10 +226,13 @@ impl Loaded {
             }
             Body::RunStarted { run, .. } => {
                 if let Some(live) = self.runs.get_mut(&run.trial) {
-                    live.started = Some(now);
+                    (live.started, live.started_at) = (Some(now), event.at);
                 }
             }
             Body::RunEnded { run, ended, marks, outcome } => {
+                if let Exit::NotStartedHere { why } = &ended.exit {
+                    self.tally.not_started.clone_from(why);
+                }
                 if let (Outcome::Failed(_), Some(tail)) = (outcome, &ended.tail) {
                     self.tally.failed = Some(tail.clone());
                 }
@@ -243,6 +251,14 @@ impl Loaded {
             Body::SweepResumed { .. } => self.tally.ended = None,
             Body::SweepChanged { .. } => self.planned = planned(self.state.definition()),
             _ => {}
+        }
+    }
+
+    /// Its runs went on while nobody counted their time.
+    pub(super) fn catch_up(&mut self, now: Now) {
+        for run in self.runs.values_mut().filter(|run| run.started.is_some()) {
+            let gone = u64::try_from(now.at.0 - run.started_at.0).unwrap_or(0);
+            run.started = now.mono.checked_sub(Duration::from_micros(gone)).or(run.started);
         }
     }
 
@@ -292,7 +308,7 @@ impl Loaded {
         pb::Sweep {
             sweep: state.id().to_string(),
             name: summary.name,
-            project: self.project.clone(),
+            project: state.project().to_owned(),
             state: shown(state.phase()).into(),
             reason: words::of_sweep(state.phase()),
             method: method(definition.method).to_owned(),
@@ -344,6 +360,16 @@ impl Loaded {
         }
     }
 
+    /// The sweep with what runs now, its definition and its runs' durations.
+    pub(super) fn whole(&self, now: Instant, home_alive: bool) -> pb::Sweep {
+        pb::Sweep {
+            running: self.state.live_runs().filter_map(|run| self.live_row(run.run.trial)).collect(),
+            definition: serde_json::to_string(self.state.definition()).expect("text keys only"),
+            run_seconds: self.tally.run_seconds.iter().copied().collect(),
+            ..self.message(now, home_alive)
+        }
+    }
+
     /// The exit code of `swath run` for how the sweep stands: ended, or paused by itself or by somebody.
     fn verdict(&self) -> Option<u32> {
         let state = &self.state;
@@ -367,6 +393,9 @@ impl Loaded {
             let names: Vec<String> = trials.iter().map(ToString::to_string).collect();
             remarks.push(format!("trials {} failed in the same way", names.join(", ")));
             remarks.extend(self.tally.failed_tail.lines().map(str::to_owned));
+        }
+        if matches!(self.state.phase(), SweepPhase::Paused { why: PauseWhy::Flapping, .. }) {
+            remarks.push(format!("the last of them could not be started: {}", self.tally.not_started));
         }
         remarks
     }

@@ -3,7 +3,6 @@
 //! The core never waits for a reader. One that is too slow, or whose agent goes, is told so; once a reader has gone the
 //! agent is told to stop.
 
-use prost::Message as _;
 use tokio::sync::mpsc;
 
 use crate::controller::core::{Core, internal};
@@ -17,6 +16,8 @@ use crate::spec::Code;
 use crate::store::{Entry, Log, Reports};
 use crate::sweep::{Body, Fence, Pos, Run, SweepId, TextRef, Trial};
 
+/// Readers of output at once.
+const FOLLOWERS: usize = 64;
 /// Pieces that wait for a slow reader.
 const AHEAD: usize = 1024;
 
@@ -25,15 +26,7 @@ const AHEAD: usize = 1024;
 pub(super) struct Follower {
     link: LinkId,
     run: RunId,
-    pieces: mpsc::Sender<Piece>,
-}
-
-/// What comes of a run's output.
-#[derive(Debug)]
-pub(super) enum Piece {
-    Chunk(pb::LogsChunk),
-    /// It ends here as it should.
-    End,
+    pieces: mpsc::Sender<pb::LogsChunk>,
 }
 
 /// Which stored lines are wanted.
@@ -44,6 +37,8 @@ pub(super) struct Stored {
     /// 0: the last one.
     pub(super) attempt: u32,
     pub(super) is_stderr: bool,
+    /// More will come once the run's agent is there again.
+    pub(super) is_for_now: bool,
 }
 
 impl Core {
@@ -59,10 +54,21 @@ impl Core {
             attempt => runs.into_iter().find(|run| run.attempt == attempt),
         };
         let link = run.as_ref().and_then(|run| self.reader_of(run.placements.first()?));
-        let (Some(run), Some(link)) = (run, link) else {
-            let wanted = Stored { sweep, trial, attempt: request.attempt, is_stderr: request.stderr };
+        let (Some(run), Some(link)) = (&run, link) else {
+            let is_live = run.is_some_and(|run| run.state() != pb::run::State::Ended);
+            let wanted = Stored {
+                sweep,
+                trial,
+                attempt: request.attempt,
+                is_stderr: request.stderr,
+                is_for_now: request.follow && is_live,
+            };
             return self.read(Job::Tail { wanted, reply });
         };
+        if self.followers.len() >= FOLLOWERS {
+            let why = format!("{FOLLOWERS} readers of output are here already");
+            return drop(reply.send(Err(Refused::new(RefusedKind::ResourceExhausted, Code::OverLimit, why))));
+        }
         let (pieces, outlet) = mpsc::channel(AHEAD);
         self.follow_requests += 1;
         let number = self.follow_requests;
@@ -76,6 +82,7 @@ impl Core {
             follow: request.follow,
             stderr: request.stderr,
             cancel: false,
+            from: request.from,
         };
         self.pending.down(link, Down::Follow(follow));
     }
@@ -94,14 +101,13 @@ impl Core {
     /// A piece of output from an agent.
     pub(super) fn output(&mut self, output: pb::Output) {
         let Some(follower) = self.followers.get(&output.request) else { return };
-        let chunk = pb::LogsChunk { data: output.data, note: output.note };
-        let is_behind = chunk.encoded_len() > 0 && follower.pieces.try_send(Piece::Chunk(chunk)).is_err();
-        if output.end {
-            // A reader that is behind hears that it is.
-            let _ = follower.pieces.try_send(Piece::End);
-            self.followers.remove(&output.request);
+        let pb::Output { request, data, note, to, end } = output;
+        let chunk = pb::LogsChunk { data, note, to, end };
+        let is_behind = follower.pieces.try_send(chunk).is_err();
+        if end {
+            self.followers.remove(&request); // a reader that is behind hears that its stream broke off
         } else if is_behind {
-            self.unfollow(output.request);
+            self.unfollow(request);
         }
     }
 
@@ -124,7 +130,7 @@ impl Library {
     pub(super) async fn relay(
         self,
         number: u64,
-        mut outlet: mpsc::Receiver<Piece>,
+        mut outlet: mpsc::Receiver<pb::LogsChunk>,
         reply: Opened<pb::LogsChunk>,
     ) {
         let (to, chunks) = mpsc::channel(1);
@@ -135,8 +141,14 @@ impl Library {
                 () = to.closed() => break,
             };
             is_read = match piece {
-                Some(Piece::Chunk(chunk)) => to.send(Ok(chunk)).await.is_ok(),
-                Some(Piece::End) => return,
+                Some(chunk) => {
+                    let is_last = chunk.end;
+                    let is_read = to.send(Ok(chunk)).await.is_ok();
+                    if is_last {
+                        return;
+                    }
+                    is_read
+                }
                 None => {
                     let why = "the output breaks off: it came faster than it was read, or its agent has gone";
                     let broken = Refused::new(RefusedKind::Unavailable, Code::OverLimit, why);
@@ -151,7 +163,7 @@ impl Library {
 
     /// The last lines of a run, as they were stored when it ended.
     pub(super) fn stored_output(&self, wanted: Stored) -> Result<pb::LogsChunk, Refused> {
-        let Stored { sweep, trial, attempt, is_stderr } = wanted;
+        let Stored { sweep, trial, attempt, is_stderr, is_for_now } = wanted;
         let row = self.row(sweep, trial)?;
         let ended = row.runs.iter().rev().find(|run| run.state == i32::from(pb::run::State::Ended));
         let tail = match ended {
@@ -169,7 +181,7 @@ impl Library {
         let note = format!(
             "the run is over, or its agent is not there: these are the last lines that were stored{both}"
         );
-        Ok(pb::LogsChunk { data: tail.into_bytes().into(), note })
+        Ok(pb::LogsChunk { data: tail.into_bytes().into(), note, to: 0, end: !is_for_now })
     }
 
     fn tail_of(&self, sweep: SweepId, wanted: Run) -> Result<String, Refused> {

@@ -6,6 +6,7 @@
 mod agents;
 mod ask;
 mod budgets;
+mod changes;
 mod clock;
 mod core;
 mod create;
@@ -28,6 +29,7 @@ mod row;
 #[cfg(test)]
 mod sim;
 mod start;
+mod status;
 #[cfg(test)]
 mod tests;
 mod watch;

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::controller::Refused;
 use crate::controller::feed::Fresh;
 use crate::controller::handle::{Answer, Call, LinkId, Opened};
-use crate::controller::logs::{Piece, Stored};
+use crate::controller::logs::Stored;
 use crate::pb::{self, RunId};
 use crate::store::Batch;
 use crate::sweep::{SweepId, Trial};
@@ -43,9 +43,15 @@ pub(super) enum Job {
         request: pb::ListTrialsRequest,
         reply: oneshot::Sender<Result<Answer, Refused>>,
     },
+    /// A sweep that is over: no state in memory is needed for it.
+    GetSweep {
+        sweep: SweepId,
+        reply: oneshot::Sender<Result<Answer, Refused>>,
+    },
     GetTrial {
         sweep: SweepId,
-        trial: Trial,
+        /// None: the best one, of a sweep that is over.
+        trial: Option<Trial>,
         metrics: Vec<String>,
         reply: oneshot::Sender<Result<Answer, Refused>>,
     },
@@ -76,7 +82,7 @@ pub(super) enum Job {
     /// Output that comes from an agent.
     Relay {
         number: u64,
-        outlet: mpsc::Receiver<Piece>,
+        outlet: mpsc::Receiver<pb::LogsChunk>,
         reply: Opened<pb::LogsChunk>,
     },
     /// A sweep that is over, for a command on it.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::controller::ask::no_best;
 use crate::controller::core::{SELF_NAME, internal};
 use crate::controller::feed::{Feed, event_message};
 use crate::controller::handle::{Answer, Message};
@@ -61,13 +62,20 @@ impl Library {
             Job::ListTrials { sweep, request, reply } => {
                 answer(reply, self.list_trials(sweep, &request).map(Answer::ListTrials))
             }
+            Job::GetSweep { sweep, reply } => answer(reply, self.sweep(sweep).map(Answer::GetSweep)),
             Job::GetTrial { sweep, trial, metrics, reply } => {
-                answer(reply, self.trial(sweep, trial, metrics).map(Answer::GetTrial))
+                let trial = trial.map_or_else(|| self.best(sweep), Ok);
+                answer(reply, trial.and_then(|trial| self.trial(sweep, trial, metrics)).map(Answer::GetTrial))
             }
             Job::Verify { reply } => answer(reply, self.verify().map(Answer::Verify)),
             Job::Backup { to, reply } => answer(reply, self.backup(&to).map(Answer::Backup)),
             Job::Export { sweep, request, metrics, reply } => {
-                open(reply, |to| self.export(sweep, &request, metrics, &to))
+                open(reply, |to| {
+                    self.export(sweep, &request, metrics, &to)?;
+                    // A receiver that is gone wants nothing more.
+                    let _ = to.blocking_send(Ok(pb::ExportChunk { end: true, ..Default::default() }));
+                    Ok(())
+                })
             }
             Job::Tail { wanted, reply } => open(reply, |to| {
                 let chunk = self.stored_output(wanted)?;
@@ -181,9 +189,14 @@ impl Library {
         Ok(pb::ListTrialsResponse { trials, next_page_token })
     }
 
-    /// Hands over a sweep's trials by number, in pages; `take` says whether it wants more.
-    fn each_page(&self, sweep: SweepId, mut take: impl FnMut(Vec<pb::Trial>) -> bool) -> Result<(), Refused> {
-        let mut filter = TrialFilter { limit: PAGE, ..TrialFilter::default() };
+    /// Hands over a sweep's trials behind `after` by number, in pages; `take` says whether it wants more.
+    fn each_page(
+        &self,
+        sweep: SweepId,
+        after: u32,
+        mut take: impl FnMut(Vec<pb::Trial>) -> bool,
+    ) -> Result<(), Refused> {
+        let mut filter = TrialFilter { limit: PAGE, after: Some(after), ..TrialFilter::default() };
         loop {
             let rows = self.reader()?.trials(sweep, &filter).map_err(unread)?;
             let Some(last) = rows.last() else { return Ok(()) };
@@ -192,6 +205,21 @@ impl Library {
                 return Ok(());
             }
         }
+    }
+
+    /// A sweep that is over, whole.
+    fn sweep(&self, sweep: SweepId) -> Result<pb::Sweep, Refused> {
+        let now = Instant::now();
+        let loaded =
+            recovery::load(&mut self.reader()?, sweep, now).map_err(|error| internal(&error.to_string()))?;
+        Ok(loaded.whole(now, false))
+    }
+
+    /// The best trial of a sweep, as its row has it.
+    fn best(&self, sweep: SweepId) -> Result<Trial, Refused> {
+        let row = self.reader()?.sweep(sweep).map_err(unread)?;
+        let row = row.map(|row| decode::<pb::Sweep>(&row.body)).transpose()?;
+        row.and_then(|row| row.best).map(|best| Trial(best.trial)).ok_or_else(|| no_best(sweep))
     }
 
     /// A trial with its curves: its attempts merged by step, the later one wins.
@@ -299,19 +327,17 @@ impl Library {
         let send = |chunk: pb::ExportChunk| to.blocking_send(Ok(chunk)).is_ok();
         match What::try_from(request.what).unwrap_or_default() {
             What::Trials | What::Unspecified => {
-                self.each_page(sweep, |trials| send(pb::ExportChunk { trials, ..Default::default() }))?;
+                self.each_page(sweep, request.after_trial, |trials| {
+                    send(pb::ExportChunk { trials, ..Default::default() })
+                })?;
             }
             What::Best => {
-                let row = self.reader()?.sweep(sweep).map_err(unread)?;
-                let best =
-                    row.map(|row| decode::<pb::Sweep>(&row.body)).transpose()?.and_then(|sweep| sweep.best);
-                let best =
-                    best.ok_or_else(|| Refused::not_found(format!("sweep {sweep} has no best trial yet")))?;
+                let best = self.row(sweep, self.best(sweep)?)?;
                 send(pb::ExportChunk { trials: vec![best], ..Default::default() });
             }
-            What::Reports => self.export_reports(sweep, metrics, &send)?,
+            What::Reports => self.export_reports(sweep, request, metrics, &send)?,
             What::Events => {
-                let mut after = 0;
+                let mut after = request.after;
                 loop {
                     let events = self.events(sweep, after, PAGE)?;
                     let Some(last) = events.last() else { return Ok(()) };
@@ -331,17 +357,25 @@ impl Library {
         Ok(())
     }
 
+    /// Run by run; behind the report that `request` names.
     fn export_reports(
         &self,
         sweep: SweepId,
+        request: &pb::ExportSweepRequest,
         metrics: Vec<String>,
         send: &dyn Fn(pb::ExportChunk) -> bool,
     ) -> Result<(), Refused> {
         let names = if metrics.is_empty() { self.names(sweep)? } else { metrics };
         let reader = self.reader()?;
-        for (key, run) in reader.runs(sweep).map_err(|error| internal(&error.to_string()))? {
+        let runs = reader.runs(sweep).map_err(|error| internal(&error.to_string()))?;
+        let last = Run { trial: Trial(request.after_trial), attempt: request.after_attempt };
+        let from = runs.iter().position(|(_, run)| *run == last).unwrap_or(0);
+        for (key, run) in runs.into_iter().skip(from) {
             let mut rows = Vec::new();
             for_reports(&reader, key.0, run, |report| {
+                if run == last && report.pos.0 <= request.after {
+                    return true;
+                }
                 rows.extend(report.values.iter().map(|(id, value)| pb::export_chunk::Row {
                     trial: run.trial.0,
                     attempt: run.attempt,

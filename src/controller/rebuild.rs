@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::controller::core::{Fatal, fatal};
 use crate::controller::loaded::Loaded;
 use crate::controller::{recovery, row};
-use crate::store::{Batch, Entry, Log, ReadError, Reports, Store, StoreBody};
+use crate::store::{Batch, Entry, Log, Reports, Store, StoreBody};
 use crate::sweep::{Pos, SweepId};
 
 /// Rows of one commit.
@@ -14,17 +14,12 @@ const ROWS: usize = 1000;
 /// Throws the listings away and fills them by folding every sweep. One that cannot be folded stays out of them.
 pub(super) fn rebuild(store: &mut Store, now: Instant) -> Result<(), Fatal> {
     let sweeps = registered(store)?;
-    let mut texts = store.readers().get()?;
-    // A project stands in the row alone: it is kept where that can still be read.
-    let projects: Vec<String> = sweeps.iter().map(|id| project(&mut texts, *id)).collect();
+    let texts = store.readers().get()?;
     store.clear_projections().map_err(fatal)?;
     let mut reader = store.readers().get()?;
-    for (id, project) in sweeps.into_iter().zip(projects) {
+    for id in sweeps {
         match recovery::rows(&mut reader, &texts, id, now) {
-            Ok(mut loaded) => {
-                loaded.project = project;
-                write(store, id, &loaded, now)?;
-            }
+            Ok(loaded) => write(store, id, &loaded, now)?,
             Err(damage) => tracing::error!(sweep = %id, %damage, "the sweep cannot be listed"),
         }
     }
@@ -42,11 +37,6 @@ fn registered(store: &Store) -> Result<Vec<SweepId>, Fatal> {
     };
     store.fold(Log::Store, Reports::None, Pos(0), take).map_err(|error| Fatal::Broken(error.to_string()))?;
     Ok(sweeps)
-}
-
-fn project(reader: &mut crate::store::Reader, id: SweepId) -> String {
-    let row: Result<_, ReadError> = reader.sweep(id);
-    row.ok().flatten().map(|row| row.project).unwrap_or_default()
 }
 
 fn write(store: &mut Store, id: SweepId, loaded: &Loaded, now: Instant) -> Result<(), Fatal> {

@@ -97,7 +97,7 @@ fn take(loaded: &mut Option<Loaded>, id: SweepId, entry: &Entry, now: Instant) -
     match (entry, loaded.as_mut()) {
         (Entry::Event(first), None) => {
             let state = State::begin(id, first)?;
-            *loaded = Some(Loaded::new(state, String::new(), String::new(), now));
+            *loaded = Some(Loaded::new(state, String::new(), now));
         }
         (Entry::Event(event), Some(loaded)) => {
             loaded.state.apply(event)?;
@@ -140,7 +140,6 @@ fn read_texts(reader: &Reader, loaded: &mut Loaded) -> Result<(), ReadError> {
 fn read_rows(reader: &Reader, loaded: &mut Loaded) -> Result<(), ReadError> {
     let id = loaded.state.id();
     if let Some(row) = reader.sweep(id)? {
-        loaded.project = row.project;
         // Up to its last commit the process before this one knew better than the log.
         let wall = pb::Sweep::decode(row.body.as_slice()).unwrap_or_default().wall;
         let wall = wall.and_then(|wall| Duration::try_from(wall).ok()).unwrap_or_default();

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::controller::clock::{Clock, Now};
 use crate::controller::core::{Core, Fatal, SELF_NAME};
 use crate::controller::draw::System;
-use crate::controller::handle::{Handle, LinkId, Message};
+use crate::controller::handle::{Handle, LinkId, Message, ROOM};
 use crate::controller::mailbox::{Found, Inbox, mailbox};
 use crate::controller::pending::Output;
 use crate::controller::readers::Library;
@@ -120,8 +120,8 @@ pub fn start(store: Store, options: Options) -> Result<Controller, StartError> {
         Ok(Err(fatal)) => return Err(StartError::Store(fatal.to_string())),
         Err(_) => return Err(StartError::Store("the core ended at once".to_owned())),
     }
-    let handle =
-        Handle { mailbox: sender, actor: SELF_NAME.into(), links: Arc::new(AtomicU64::new(1)), outboxes };
+    let (links, room) = (Arc::new(AtomicU64::new(1)), Arc::new(Semaphore::new(ROOM)));
+    let handle = Handle { mailbox: sender, actor: SELF_NAME.into(), links, outboxes, room };
     Ok(Controller { handle, ended })
 }
 

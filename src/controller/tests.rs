@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use crate::controller::handle::ROOM;
+use crate::controller::mailbox::mailbox;
 use crate::controller::{Controller, Handle, Options, RefusedKind, start};
 use crate::pb;
 use crate::pb::agent_down::Kind as Down;
@@ -136,6 +138,7 @@ fn creation(id: &str) -> pb::CreateSweepRequest {
         file: FILE.into(),
         path: "sweep.yaml".into(),
         home: "a".into(),
+        project: "vision".into(),
         ..Default::default()
     }
 }
@@ -213,6 +216,38 @@ async fn f01_a_restart_goes_on_where_the_log_ends() {
     let trial = handle.get_trial(trial).await.unwrap();
     assert_eq!(trial.state, i32::from(pb::trial::State::Succeeded));
     assert_eq!(trial.curve.len(), 2, "{:?}", trial.curve);
+    handle.shutdown();
+}
+
+/// Of so many requests of about `bytes` each that nobody answers, how many are refused for want of room.
+async fn refused_of(handle: &Handle, requests: usize, bytes: usize) -> usize {
+    let ask = |_| {
+        let text = "x".repeat(bytes);
+        let note = pb::AnnotateRequest { sweep: "00000000".into(), text, ..Default::default() };
+        Box::pin(handle.annotate(note))
+    };
+    let mut waiting: Vec<_> = (0..requests).map(ask).collect();
+    std::future::poll_fn(|cx| {
+        waiting.retain_mut(|request| request.as_mut().poll(cx).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
+    requests - waiting.len()
+}
+
+#[tokio::test]
+async fn f05_a_flood_of_requests_is_refused_where_its_memory_would_not_be_bounded() {
+    let place = Place::new("flood");
+    let (_lock, Controller { handle, .. }) = place.open();
+    let (deaf, _inbox) = mailbox();
+    let deaf = Handle { mailbox: deaf, ..handle.clone() };
+    assert_eq!(refused_of(&deaf, 5000, 0).await, 5000 - 4096);
+    assert_eq!(refused_of(&deaf, 100, 1 << 20).await, 37, "64 MiB of requests, each a little above 1 MiB");
+    let held = handle.room.try_acquire_many(u32::try_from(ROOM).unwrap()).unwrap();
+    let refused = handle.list_sweeps(pb::ListSweepsRequest::default()).await.unwrap_err();
+    assert_eq!(refused.kind, RefusedKind::ResourceExhausted);
+    drop(held);
+    handle.list_sweeps(pb::ListSweepsRequest::default()).await.expect("there is room again");
     handle.shutdown();
 }
 
@@ -329,6 +364,36 @@ async fn what_a_sweep_adds_up_survives_a_restart() {
     let wall = |sweep: &pb::Sweep| Duration::try_from(sweep.wall.unwrap()).unwrap();
     assert!(wall(&after) > Duration::ZERO, "the log alone knows most of it");
     assert_eq!(after.best.map(|best| best.trial), Some(1));
+    assert_eq!(after.project, "vision");
+    handle.shutdown();
+}
+
+#[tokio::test]
+async fn a_sweep_that_is_over_is_shown_as_it_was_by_a_reader() {
+    let place = Place::new("over");
+    let (lock, Controller { handle, ended }) = place.open();
+    let sweep = handle.create_sweep(creation("")).await.unwrap().sweep.unwrap().sweep;
+    let best = |sweep: &str| pb::GetTrialRequest { sweep: sweep.into(), trial: 0, best: true };
+    assert_eq!(handle.get_trial(best(&sweep)).await.unwrap_err().kind, RefusedKind::NotFound);
+    let mut agent = Agent::join(&handle, Vec::new()).await;
+    for value in [0.5, 0.25] {
+        let run = agent.assigned().await;
+        agent.start(&run).await;
+        agent.report(&run, 3, value).await;
+        agent.end(&run, 4).await;
+        if value < 0.5 {
+            agent.acknowledged(&run, 4).await;
+        }
+    }
+    let shown = get(&handle, &sweep).await;
+    assert_eq!((shown.state(), shown.run_seconds.len()), (pb::sweep::State::Finished, 2));
+    assert!(shown.definition.contains("grid"), "{}", shown.definition);
+    assert_eq!(handle.get_trial(best(&sweep)).await.unwrap().trial, 2);
+    handle.shutdown();
+    ended.await.unwrap();
+    drop((lock, agent));
+    let (_lock, Controller { handle, .. }) = place.open();
+    assert_eq!(get(&handle, &sweep).await, shown);
     handle.shutdown();
 }
 
@@ -408,6 +473,44 @@ async fn trials_are_listed_in_pages_in_any_order() {
     for (trial, rank) in [(1, 2), (2, 1)] {
         let request = pb::GetTrialRequest { sweep: sweep.clone(), trial, best: false };
         assert_eq!(handle.get_trial(request).await.unwrap().rank, Some(rank));
+    }
+    handle.shutdown();
+}
+
+/// The chunks of an export to its end, which it has to say.
+async fn exported(handle: &Handle, request: pb::ExportSweepRequest) -> pb::ExportChunk {
+    let mut stream = handle.export_sweep(request).await.unwrap();
+    let mut all = pb::ExportChunk::default();
+    while !all.end {
+        let chunk = stream.recv().await.expect("it says its end").unwrap();
+        all.end = chunk.end;
+        all.trials.extend(chunk.trials);
+        all.reports.extend(chunk.reports);
+        all.events.extend(chunk.events);
+    }
+    all
+}
+
+#[tokio::test]
+async fn an_export_goes_on_behind_any_row() {
+    use pb::export_sweep_request::What;
+    let place = Place::new("export");
+    let sweep = ended_sweep(&place).await;
+    let (_lock, Controller { handle, .. }) = place.open();
+    let request =
+        |what: What| pb::ExportSweepRequest { sweep: sweep.clone(), what: what.into(), ..Default::default() };
+    let trials = exported(&handle, request(What::Trials)).await.trials;
+    let rest = pb::ExportSweepRequest { after_trial: 1, ..request(What::Trials) };
+    assert_eq!(exported(&handle, rest).await.trials, trials[1..]);
+    let events = exported(&handle, request(What::Events)).await.events;
+    let rest = pb::ExportSweepRequest { after: events[4].n, ..request(What::Events) };
+    assert_eq!(exported(&handle, rest).await.events, events[5..]);
+    let reports = exported(&handle, request(What::Reports)).await.reports;
+    assert_eq!(reports.len(), 2);
+    for (k, last) in reports.iter().enumerate() {
+        let (after_trial, after_attempt, after) = (last.trial, last.attempt, last.pos);
+        let rest = pb::ExportSweepRequest { after_trial, after_attempt, after, ..request(What::Reports) };
+        assert_eq!(exported(&handle, rest).await.reports, reports[k + 1..]);
     }
     handle.shutdown();
 }

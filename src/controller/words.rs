@@ -68,7 +68,7 @@ pub(super) fn of_trial(
         (None, Some(queued), _) => match queued.waiting {
             Waiting::New => "waits for a slot".to_owned(),
             Waiting::Retried => "will be tried again".to_owned(),
-            Waiting::Back(why) => of_return(why).to_owned(),
+            Waiting::Back(why) => of_return(why, ended),
         },
         (None, None, Some(run)) => of_run(run, stop),
         (None, None, None) => String::new(),
@@ -84,14 +84,18 @@ fn of_run(run: &RunView, stop: &str) -> String {
     }
 }
 
-fn of_return(why: QueueWhy) -> &'static str {
-    match why {
-        QueueWhy::Crashed => "crashed, and has retries left",
-        QueueWhy::Stopped => "was sent back to the queue by a pause",
-        QueueWhy::Outside => "was stopped from outside, and is tried again",
-        QueueWhy::Lost => "its run was lost, and is tried again",
-        QueueWhy::NotStarted => "the machine could not start it, and it is tried again",
-    }
+fn of_return(why: QueueWhy, ended: Option<&Ended>) -> String {
+    let words = match (why, ended.map(|ended| &ended.exit)) {
+        (QueueWhy::Crashed, _) => "crashed, and has retries left",
+        (QueueWhy::Stopped, _) => "was sent back to the queue by a pause",
+        (QueueWhy::Outside, _) => "was stopped from outside, and is tried again",
+        (QueueWhy::Lost, _) => "its run was lost, and is tried again",
+        (QueueWhy::NotStarted, Some(Exit::NotStartedHere { why })) => {
+            return format!("the machine could not start it, and it is tried again: {why}");
+        }
+        (QueueWhy::NotStarted, _) => "the machine could not start it, and it is tried again",
+    };
+    words.to_owned()
 }
 
 fn of_ending(how: EndedHow, definition: &Definition, stop: &str, ended: Option<&Ended>) -> String {

@@ -36,6 +36,8 @@ pub(super) fn stopping(
     let keys = RULES.iter().find(|(rule, _)| Some(*rule) == name).map_or(RULES[0].1, |(_, keys)| keys);
     let known: Vec<&str> = COMMON.iter().chain(keys).copied().collect();
     kept.ignored("early_terminate", fields.lenient(&known, check));
+    let meant = fields.as_meant(&known);
+    let fields = Fields { node: &meant, ..fields };
     if fields.number("audit", "0 to 1", |x| (0.0..=1.0).contains(&x), check).is_some_and(|audit| audit > 0.0)
     {
         kept.keep(fields, "audit");

@@ -185,8 +185,8 @@ pub(super) fn env(root: Fields<'_>, check: &mut Check<'_>) -> BTreeMap<String, S
             check.error(Code::BadEnvName, entry.key_at, &path, message);
             continue;
         }
-        match &entry.value.kind {
-            Kind::Scalar { written, .. } if written.contains('\0') => {
+        match entry.value.kind.written() {
+            Some(written) if written.contains('\0') => {
                 check.error(
                     Code::BadEnvName,
                     entry.value.at,
@@ -194,10 +194,10 @@ pub(super) fn env(root: Fields<'_>, check: &mut Check<'_>) -> BTreeMap<String, S
                     format!("the value of '{}' holds NUL", shortened(name)),
                 );
             }
-            Kind::Scalar { written, .. } => {
-                env.insert(name.clone(), written.clone());
+            Some(written) => {
+                env.insert(name.clone(), written.to_owned());
             }
-            Kind::List(_) | Kind::Map(_) => wrong(check, &entry.value, &path, "text").unwrap_or_default(),
+            None => wrong(check, &entry.value, &path, "text").unwrap_or_default(),
         }
     }
     env

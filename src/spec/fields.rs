@@ -68,6 +68,18 @@ impl<'n> Fields<'n> {
         ignored
     }
 
+    /// The mapping with each key that is a near miss read as the one that was meant, where that is absent. It was
+    /// refused; this shows what else is wrong, and nothing that only follows from it.
+    pub(super) fn as_meant(&self, known: &[&str]) -> Node {
+        let mut entries = self.entries().to_vec();
+        for entry in entries.iter_mut().filter(|entry| !known.contains(&entry.key.as_str())) {
+            if let Some(meant) = nearest(&entry.key, known).filter(|meant| self.get(meant).is_none()) {
+                meant.clone_into(&mut entry.key);
+            }
+        }
+        Node::new(self.node.at, Kind::Map(entries))
+    }
+
     pub(super) fn text(&self, key: &str, check: &mut Check<'_>) -> Option<String> {
         let node = self.get(key)?;
         match node.scalar() {
@@ -176,7 +188,7 @@ impl<'n> Fields<'n> {
     }
 
     fn duration_in(&self, node: &Node, path: &str, check: &mut Check<'_>) -> Option<Duration> {
-        let Kind::Scalar { written, .. } = &node.kind else {
+        let Some(written) = node.kind.written() else {
             return wrong(check, node, path, "a duration, as 30s or 1h30m");
         };
         match duration::parse(written) {
@@ -190,7 +202,7 @@ impl<'n> Fields<'n> {
 
     pub(super) fn bytes(&self, key: &str, check: &mut Check<'_>) -> Option<u64> {
         let node = self.get(key)?;
-        let Kind::Scalar { written, .. } = &node.kind else {
+        let Some(written) = node.kind.written() else {
             return wrong(check, node, &self.path_of(key), "a size, as 8GiB");
         };
         match bytes::parse(written) {
@@ -220,9 +232,9 @@ impl<'n> Fields<'n> {
         }
         let mut texts = Vec::new();
         for item in self.list(key, check)? {
-            match &item.kind {
-                Kind::Scalar { written, value } if !matches!(value, Value::Null) => {
-                    texts.push(written.clone())
+            match item.kind.written() {
+                Some(written) if !matches!(item.scalar(), Some(Value::Null)) => {
+                    texts.push(written.to_owned())
                 }
                 _ => return wrong(check, item, &self.path_of(key), "text"),
             }
@@ -255,7 +267,7 @@ pub(super) fn shown(node: &Node) -> String {
     match &node.kind {
         Kind::Scalar { value: Value::Null, .. } => "nothing (null)".to_owned(),
         Kind::Scalar { value: Value::Text(text), .. } => format!("'{}'", shortened(text)),
-        Kind::Scalar { written, .. } => shortened(written),
+        kind @ Kind::Scalar { .. } => shortened(kind.written().unwrap_or_default()),
         Kind::List(_) => "a list".to_owned(),
         Kind::Map(_) => "a mapping".to_owned(),
     }

@@ -64,6 +64,8 @@ pub(super) fn objectives(root: Fields<'_>, kept: &mut Kept, check: &mut Check<'_
 fn objective(entry: &Entry, path: &str, kept: &mut Kept, check: &mut Check<'_>) -> Option<Objective> {
     let fields = Fields::of(&entry.value, path, check)?;
     kept.ignored(path, fields.lenient(&KEYS, check));
+    let meant = fields.as_meant(&KEYS);
+    let fields = Fields { node: &meant, ..fields };
     const IMPUTE: [(&str, ()); 3] = [("worst", ()), ("best", ()), ("latest", ())];
     const WHILE_RUNNING: [(&str, ()); 4] = [("false", ()), ("latest", ()), ("best", ()), ("worst", ())];
     for (key, words) in [("impute", IMPUTE.as_slice()), ("impute_while_running", WHILE_RUNNING.as_slice())] {

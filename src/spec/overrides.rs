@@ -127,7 +127,7 @@ pub(super) fn set(root: &Rc<Node>, text: &str, number: usize, check: &mut Check<
     let value = match source::load(&padded, number, check) {
         Some(node) => node,
         None if !before && check.failed() => return Rc::clone(root),
-        None => Rc::new(Node::new(whole, Kind::Scalar { value: Value::Null, written: String::new() })),
+        None => Rc::new(Node::new(whole, Kind::scalar(Value::Null, String::new()))),
     };
     match with(root, path, key_at, &value) {
         Some(node) => node,

@@ -32,9 +32,32 @@ pub(super) struct Node {
 /// What a node is.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    Scalar { value: Value, written: String },
+    /// `raw`: as it was written, where that is not the value's own text.
+    Scalar {
+        value: Value,
+        raw: Option<Box<str>>,
+    },
     List(Vec<Rc<Node>>),
     Map(Vec<Entry>),
+}
+
+impl Kind {
+    pub(super) fn scalar(value: Value, written: String) -> Kind {
+        let raw = match &value {
+            Value::Text(text) if *text == written => None,
+            _ => Some(written.into_boxed_str()),
+        };
+        Kind::Scalar { value, raw }
+    }
+
+    /// A scalar as it was written.
+    pub(super) fn written(&self) -> Option<&str> {
+        match self {
+            Kind::Scalar { value: Value::Text(text), raw: None } => Some(text),
+            Kind::Scalar { raw, .. } => Some(raw.as_deref().unwrap_or_default()),
+            Kind::List(_) | Kind::Map(_) => None,
+        }
+    }
 }
 
 /// One `key: value`.
@@ -133,8 +156,15 @@ pub(super) fn load(text: &str, number: usize, check: &mut Check<'_>) -> Option<R
     options.set_emit_comments(false);
     options.flow_nesting_limit = 2 * MAX_DEPTH;
     options.block_nesting_limit = 2 * MAX_DEPTH;
-    let mut loader =
-        Loader { text, number, open: Vec::new(), anchors: HashMap::new(), root: None, documents: 0 };
+    let mut loader = Loader {
+        text,
+        number,
+        open: Vec::new(),
+        nodes: 0,
+        anchors: HashMap::new(),
+        root: None,
+        documents: 0,
+    };
     for event in Parser::new_from_str_with_options(text, options) {
         let more = match event {
             Ok((event, span)) => loader.take(event, span, check),
@@ -162,6 +192,8 @@ struct Open {
     anchor: usize,
     tag: Option<String>,
     map: bool,
+    /// Nodes in it so far, keys aside.
+    nodes: u64,
     /// Of a mapping: keys and values in turn.
     children: Vec<(Rc<Node>, bool)>,
 }
@@ -170,6 +202,8 @@ struct Loader<'t> {
     text: &'t str,
     number: usize,
     open: Vec<Open>,
+    /// Nodes in the lists and mappings that are open, aliases expanded.
+    nodes: u64,
     anchors: HashMap<usize, Rc<Node>>,
     root: Option<Rc<Node>>,
     documents: usize,
@@ -193,7 +227,7 @@ impl Loader<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = matches!(style, ScalarStyle::Plain);
                 let value = self.scalar(&text, plain, tag.as_deref(), at, check);
-                let node = Rc::new(Node::new(at, Kind::Scalar { value, written: text.into_owned() }));
+                let node = Rc::new(Node::new(at, Kind::scalar(value, text.into_owned())));
                 self.place(node, anchor, plain && tag.is_none(), check)
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
@@ -220,7 +254,7 @@ impl Loader<'_> {
             self.too_deep(at, check);
             return false;
         }
-        self.open.push(Open { at, anchor, tag: tag.map(Tag::original), map, children: Vec::new() });
+        self.open.push(Open { at, anchor, tag: tag.map(Tag::original), map, nodes: 0, children: Vec::new() });
         true
     }
 
@@ -234,6 +268,7 @@ impl Loader<'_> {
         if let Some(tag) = open.tag.filter(|tag| !matches!(tag.as_str(), "!!map" | "!!seq")) {
             self.refuse_tag(&tag, open.at, check);
         }
+        self.nodes -= open.nodes;
         let kind = if open.map {
             Kind::Map(self.entries(open.children, check))
         } else {
@@ -244,7 +279,10 @@ impl Loader<'_> {
 
     /// Puts a finished node where it belongs.
     fn place(&mut self, node: Rc<Node>, anchor: usize, plain: bool, check: &mut Check<'_>) -> bool {
-        if node.size > MAX_NODES {
+        let is_key = self.open.last().is_some_and(|open| open.map && open.children.len().is_multiple_of(2));
+        let nodes = if is_key { 0 } else { node.size };
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes > MAX_NODES {
             check.error(
                 Code::TooLarge,
                 node.at,
@@ -261,7 +299,10 @@ impl Loader<'_> {
             self.anchors.insert(anchor, Rc::clone(&node));
         }
         match self.open.last_mut() {
-            Some(open) => open.children.push((node, plain)),
+            Some(open) => {
+                open.nodes += nodes;
+                open.children.push((node, plain));
+            }
             None => self.root = Some(node),
         }
         true
@@ -273,7 +314,7 @@ impl Loader<'_> {
         let mut seen: HashMap<String, At> = HashMap::new();
         let mut children = children.into_iter();
         while let (Some((key, plain)), Some((value, _))) = (children.next(), children.next()) {
-            let Kind::Scalar { written, .. } = &key.kind else {
+            let Some(written) = key.kind.written() else {
                 self.refuse_key(&key, check);
                 continue;
             };
@@ -299,8 +340,8 @@ impl Loader<'_> {
                     .help("delete or rename one of them");
                 continue;
             }
-            seen.insert(written.clone(), key.at);
-            entries.push(Entry { key: written.clone(), key_at: key.at, value });
+            seen.insert(written.to_owned(), key.at);
+            entries.push(Entry { key: written.to_owned(), key_at: key.at, value });
         }
         for node in merged {
             merge(&node, &mut entries, &mut seen, check);

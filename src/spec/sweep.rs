@@ -70,6 +70,8 @@ pub(super) fn definition(
     let root = Fields { node: root, path: "" };
     let mut kept = Kept::default();
     kept.ignored("", root.lenient(&KEYS, check));
+    let meant = root.as_meant(&KEYS);
+    let root = Fields { node: &meant, ..root };
     for key in WITHOUT_EFFECT {
         if root.text(key, check).is_some() {
             kept.without_effect(root, key, check);

@@ -1,18 +1,20 @@
 //! `backup` and `restore`: a verified copy in one file, and a new store made from one.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup as Copy, StepResult};
 
-use crate::sweep::{Actor, Pos, Timestamp};
+use crate::sweep::{Actor, Body, Pos, Timestamp};
 
 use super::append::Store;
-use super::batch::StoreBody;
+use super::batch::{Log, StoreBody};
 use super::checkpoint::open_reader;
 use super::dir::{DataDir, NetworkRule, create_private, sync_dir};
-use super::error::OpenError;
+use super::error::{OpenError, ReadError};
+use super::fold::{Entry, Reports};
 use super::lock::Lock;
 use super::open::{Options, check, io_at, open_writer, read_head, sqlite_at, store_id};
 use super::reader::Reader;
@@ -86,6 +88,15 @@ fn refuse_bad(file: &Path, verified: &Verified) -> Result<(), OpenError> {
     Err(OpenError::Damaged { file: file.to_owned(), why })
 }
 
+/// A store that was made from a backup.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// The store's number.
+    pub id: u64,
+    /// Runs that had not ended in it: (agent, machine, boot of the machine, if it had started).
+    pub live: Vec<(String, String, String)>,
+}
+
 /// Makes a store in a new or empty directory from a backup that verifies. Its epoch leaps (with 12 random bits), so
 /// that no fence of the lost time line is valid again; its secret is made at the first start.
 pub fn restore(
@@ -94,9 +105,8 @@ pub fn restore(
     bits: u32,
     at: Timestamp,
     options: &Options,
-) -> Result<Verified, OpenError> {
-    let verified = super::verify::verify(from)?;
-    refuse_bad(from, &verified)?;
+) -> Result<Restored, OpenError> {
+    refuse_bad(from, &super::verify::verify(from)?)?;
     let dir = DataDir::prepare_empty(dir, options.disk.as_ref(), NetworkRule::Refuse)?;
     let lock = Lock::take(&dir).map_err(|error| io_at(dir.path())(std::io::Error::other(error)))?;
     let epoch = fill(from, &dir, bits)?;
@@ -104,9 +114,43 @@ pub fn restore(
     let last = Pos(store.head.pos);
     let body = StoreBody::StoreRestored { last, epoch };
     store.append_own(vec![body], last.0 + 1, epoch, at, Actor::default())?;
+    let restored = Restored { id: store.id(), live: live(&store).map_err(|error| unread(&dir, &error))? };
     drop(store);
     fs::remove_file(dir.file("secret")).map_err(io_at(&dir.file("secret")))?;
-    Ok(verified)
+    Ok(restored)
+}
+
+/// Where the runs lie that have not ended.
+fn live(store: &Store) -> Result<Vec<(String, String, String)>, ReadError> {
+    let mut live = BTreeMap::new();
+    for id in store.unfinished()? {
+        let take = |entry| {
+            let Entry::Event(event) = entry else { return };
+            match event.body {
+                Body::RunAssigned { run, placements, .. } => {
+                    let places = placements.into_iter().map(|place| (place.agent, place.machine));
+                    live.insert((id, run), (places.collect::<Vec<_>>(), String::new()));
+                }
+                Body::RunStarted { run, started } => {
+                    if let Some((_, boot)) = live.get_mut(&(id, run)) {
+                        *boot = started.boot;
+                    }
+                }
+                Body::RunEnded { run, .. } => drop(live.remove(&(id, run))),
+                _ => {}
+            }
+        };
+        // A log that does not fold is shown as damaged by whoever loads it.
+        let _ = store.fold(Log::Sweep(id), Reports::None, Pos(0), take);
+    }
+    let places = live.into_values().flat_map(|(places, boot)| {
+        places.into_iter().map(move |(agent, machine)| (agent, machine, boot.clone()))
+    });
+    Ok(places.collect())
+}
+
+fn unread(dir: &DataDir, error: &ReadError) -> OpenError {
+    OpenError::Damaged { file: dir.file("store.db"), why: error.to_string() }
 }
 
 /// The copy gets its name last; returns the epoch that it leaps to.

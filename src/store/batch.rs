@@ -165,7 +165,6 @@ pub struct TrialRow {
     pub body: Vec<u8>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "most are events, and each is moved once")]
 pub(super) enum Item {
     Sweep(SweepId, Event),
     Store(StoreEvent),

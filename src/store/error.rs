@@ -90,7 +90,7 @@ pub enum OpenError {
     },
     /// Acknowledged entries are gone: exit code 8 (F38).
     #[error(
-        "{} lost acknowledged entries: the first lost position is {first_lost}, the last was {last}; restore a backup, or go on without them with --accept-loss",
+        "{} lost acknowledged entries: the first lost position is {first_lost}, the last was {last}",
         file.display()
     )]
     Lost {
@@ -102,7 +102,7 @@ pub enum OpenError {
         last: u64,
     },
     /// The mark cannot be read, so that nobody knows whether entries are gone: exit code 8.
-    #[error("{}: {why}; restore a backup, or go on with --accept-loss", file.display())]
+    #[error("{}: {why}", file.display())]
     Mark {
         /// The mark.
         file: PathBuf,

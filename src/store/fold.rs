@@ -16,7 +16,6 @@ use super::frame;
 
 /// An entry of a log.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "most are events, and each is moved once")]
 pub enum Entry {
     /// An event of a sweep.
     Event(Event),

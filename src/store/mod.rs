@@ -24,7 +24,7 @@ mod tests;
 mod verify;
 
 pub use append::{Appended, Store};
-pub use backup::{Backup, backup, restore};
+pub use backup::{Backup, Restored, backup, restore};
 pub use batch::{Batch, Log, Request, StoreBody, StoreEvent, SweepRow, Text, TrialRow, text_ref};
 pub use dir::{DataDir, NetworkRule};
 pub use disk::{Disk, SystemDisk};

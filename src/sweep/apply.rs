@@ -55,6 +55,7 @@ impl State {
             file,
             env,
             notes,
+            project,
             seed,
             home,
             paused,
@@ -72,8 +73,9 @@ impl State {
             definition_hash: definition_hash.clone(),
             file: file.clone(),
             env: env.clone(),
+            project: project.clone(),
             seed: *seed,
-            origin: origin.clone(),
+            origin: origin.as_deref().cloned(),
             engine: engine.clone(),
         };
         let mut tags = definition.tags.clone();

@@ -35,6 +35,7 @@ pub struct Creation {
     pub file: Option<TextRef>,
     pub env: Option<TextRef>,
     pub notes: Option<TextRef>,
+    pub project: String,
     pub seed: u64,
     pub home: Option<String>,
     pub paused: bool,

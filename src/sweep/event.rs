@@ -43,6 +43,9 @@ pub enum Body {
         /// For people.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         notes: Option<TextRef>,
+        /// Where it belongs.
+        #[serde(default = "default_project")]
+        project: String,
         /// 32 bits where it was drawn.
         seed: u64,
         /// The agent that may start its runs; none: it waits for one.
@@ -56,7 +59,7 @@ pub enum Body {
         keep_going: bool,
         /// Absolute path of the file and of the folder it was started in: how `run FILE` finds its unfinished sweep.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        origin: Option<Origin>,
+        origin: Option<Box<Origin>>,
         /// `CARGO_PKG_VERSION` of the engine.
         engine: String,
     },
@@ -179,6 +182,11 @@ impl Body {
             Body::Tagged { .. } => "Tagged",
         }
     }
+}
+
+/// The project of sweeps whose log does not name it yet.
+fn default_project() -> String {
+    "default".to_owned()
 }
 
 /// Where a sweep came from.

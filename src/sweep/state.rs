@@ -47,6 +47,7 @@ pub(super) struct Birth {
     pub(super) definition_hash: String,
     pub(super) file: Option<TextRef>,
     pub(super) env: Option<TextRef>,
+    pub(super) project: String,
     pub(super) seed: u64,
     pub(super) origin: Option<Origin>,
     pub(super) engine: String,

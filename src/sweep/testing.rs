@@ -68,6 +68,7 @@ impl World {
             file: None,
             env: None,
             notes: None,
+            project: "vision".to_owned(),
             seed: 7,
             home: None,
             paused: false,

@@ -158,6 +158,11 @@ impl State {
         self.birth.seed
     }
 
+    /// Where it belongs.
+    pub fn project(&self) -> &str {
+        &self.birth.project
+    }
+
     /// Where it came from.
     pub fn origin(&self) -> Option<&Origin> {
         self.birth.origin.as_ref()
@@ -308,10 +313,13 @@ impl State {
     /// One trial.
     pub fn trial_view(&self, trial: Trial) -> Option<TrialView> {
         let known = self.trial(trial)?;
-        let marks = match known.marks() {
+        let mut marks = match known.marks() {
             Some(marks) => marks.clone(),
             None => self.marks_so_far(trial),
         };
+        if matches!(known.status, Status::Withdrawn(_)) {
+            marks.value = None; // its curve waits for a resume; until then it counts for nothing
+        }
         let constrained = !self.definition.constraints.is_empty() && marks.value.is_some();
         Some(TrialView {
             trial,

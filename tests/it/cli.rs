@@ -301,6 +301,30 @@ fn completions_and_man_pages_are_made_of_the_same_grammar() {
             Command::new("/bin/bash").args(["-n", "swath.bash"]).current_dir(&home.dir).output().unwrap();
         assert!(check.status.success(), "{check:?}");
     }
+    home.write("sweep.yaml", &sweep("train.py", 1, "name: mnist-lr\n"));
+    let id = home.swath(&["sweep", "create", "sweep.yaml", "-q"]).expect(0).out;
+    home.write("hostile.yaml", &sweep("train.py", 1, "name: \"$(touch pwned)\"\n"));
+    home.swath(&["sweep", "create", "hostile.yaml"]).expect(0);
+    home.swath(&["sweep", "list"]).expect(0);
+    let typed = |words: &str| {
+        let script = format!(
+            "source swath.bash; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _swath_with_sweeps swath \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"; \
+             printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        let mut bash = Command::new("/bin/bash");
+        bash.args(["-c", &script]).current_dir(&home.dir).env("SWATH_DATA_DIR", home.data());
+        String::from_utf8(bash.output().unwrap().stdout).unwrap()
+    };
+    if Path::new("/bin/bash").exists() {
+        assert_eq!(typed("swath sweep sh"), "show\n");
+        assert_eq!(typed(&format!("swath sweep show {}", &id[..4])), id);
+        assert_eq!(typed("swath trial show mni"), "mnist-lr\n");
+        assert_eq!(typed("swath watch mni"), "mnist-lr\n");
+        assert_eq!(typed("swath run --resume mni"), "mnist-lr\n");
+        assert!(typed("swath sweep show ''").contains("mnist-lr"));
+        assert!(!typed("swath run ''").contains("mnist-lr") && !home.dir.join("pwned").exists());
+    }
     let pages = home.swath(&["man", "man"]).expect(0).out;
     for path in commands(&home).iter().filter(|path| path.first().is_none_or(|word| word != "help")) {
         let name = [&["swath".to_owned()], &path[..]].concat().join("-");
@@ -427,10 +451,17 @@ fn f41_a_backup_taken_while_a_sweep_runs_is_restored() {
     let sweeps = home.swath(&["sweep", "list", "-o", "json", "--data-dir", "new"]).expect(0).json();
     assert_eq!(sweeps["sweeps"][0]["state"], "RUNNING", "{sweeps}");
     assert_eq!(params("new")[..], first[..1], "what was there then");
-    // Its run is waited for, since its agent may be alive elsewhere.
-    home.swath(&["sweep", "stop", "@last", "--data-dir", "new"]).expect(0);
-    let sweeps = home.swath(&["sweep", "list", "-o", "json", "--data-dir", "new"]).expect(0).json();
-    assert!(sweeps["sweeps"][0]["reason"].as_str().unwrap().contains("stopped by a person"), "{sweeps}");
+    // Its run lay with an agent of the old directory, which never comes to this one: nobody waits for it.
+    let run = home.swath(&["run", "--resume", "--data-dir", "new"]).expect(0);
+    assert!(run.out.starts_with("finished: 3 trials"), "{run:?}");
+    assert_eq!(params("new"), first);
+    let trial = home.swath(&["trial", "show", "@last/1", "-o", "json", "--data-dir", "new"]).expect(0).json();
+    assert_eq!(trial["runs"].as_array().unwrap().len(), 2, "{trial}");
+    // So it is stopped, too.
+    home.swath(&["restore", "copy.db", "--data-dir", "stopped"]).expect(0);
+    home.swath(&["sweep", "stop", "@last", "--data-dir", "stopped"]).expect(0);
+    let sweeps = home.swath(&["sweep", "list", "-o", "json", "--data-dir", "stopped"]).expect(0).json();
+    assert_eq!(sweeps["sweeps"][0]["state"], "STOPPED", "{sweeps}");
     home.swath(&["audit", "verify", "--data-dir", "new"]).expect(0);
     home.write("half.db", "SQLite format 3\0 and no more");
     home.swath(&["restore", "half.db", "--data-dir", "other"]).expect(7);

@@ -35,13 +35,55 @@ fn output_is_followed_while_it_runs_and_kept_afterwards() {
     run.end().expect(0);
     follows.wait().unwrap();
     let followed = home.read("followed");
-    // What is printed in the last moment of a `swath run` is in the log, whether or not a follower still saw it.
-    assert!(followed.starts_with("out 2.5\nerr 2\n"), "{followed}");
+    assert_eq!(followed, "out 2.5\nerr 2\nloss=0.5\n", "to the last moment of the `swath run`");
     let logs = |args: &[&str]| home.swath(&[&["trial", "logs", "@last/1"], args].concat()).expect(0).out;
     assert_eq!(logs(&["--stderr"]), "err 2\n");
     assert_eq!(logs(&["--run", "1", "--stderr"]), "err 1\n");
     assert_eq!(logs(&["--tail", "1"]), "loss=0.5\n");
     assert_eq!(logs(&["--run", "1"]), "out 1.1\nout 1.2\nout 1.3\nout 1.4\nout 1.5\nerr 1\n");
+}
+
+#[test]
+fn output_is_followed_on_when_the_holder_of_the_store_is_killed() {
+    let home = Home::new();
+    home.write("train.py", TALKS);
+    home.write("sweep.yaml", &sweep("train.py", 1, "retries: 1\n"));
+    let mut run = home.start(&["run", "sweep.yaml"], "err");
+    wait_for("the second attempt", || home.dir.join("began").exists().then_some(()));
+    let mut follows = home.command(&["trial", "logs", "@last/1", "-f"]);
+    let mut follows = follows.stdout(fs::File::create(home.dir.join("followed")).unwrap()).spawn().unwrap();
+    wait_for("the follower", || home.read("followed").contains("err 2").then_some(()));
+    run.child.kill().unwrap();
+    run.end();
+    home.write("go", "");
+    assert!(follows.wait().unwrap().success());
+    assert_eq!(home.read("followed"), "out 2.1\nout 2.2\nout 2.3\nout 2.4\nout 2.5\nerr 2\nloss=0.5\n");
+}
+
+#[test]
+fn an_export_goes_on_when_the_holder_of_the_store_is_killed() {
+    let home = Home::new();
+    home.write("train.py", "for step in range(6000):\n    print(f'step={step} loss={step} acc={step}')\n");
+    home.write("many.yaml", &sweep("train.py", 2, "name: many\n"));
+    home.swath(&["run", "many.yaml", "-q"]).expect(0);
+    let whole = home.swath(&["sweep", "export", "many", "--what", "reports"]).expect(0).out;
+    assert!(whole.lines().count() > 20_000, "{}", whole.lines().count());
+    home.write("wait.py", "import time\nopen('began', 'w').close()\ntime.sleep(1000)\n");
+    home.write("wait.yaml", &sweep("wait.py", 1, "grace: 1s\n"));
+    let mut holder = home.start(&["run", "wait.yaml"], "err");
+    wait_for("its script", || home.dir.join("began").exists().then_some(()));
+    let mut export = home.command(&["sweep", "export", "many", "--what", "reports"]);
+    let mut export = export.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut out = export.stdout.take().unwrap();
+    // Its reader stands still, so most of it has not been sent when the holder dies.
+    let mut head = [0; 1000];
+    std::io::Read::read_exact(&mut out, &mut head).unwrap();
+    holder.child.kill().unwrap();
+    holder.end();
+    let mut text = String::from_utf8(head.to_vec()).unwrap();
+    std::io::Read::read_to_string(&mut out, &mut text).unwrap();
+    assert!(export.wait().unwrap().success());
+    assert!(text == whole, "{} bytes of {}", text.len(), whole.len());
 }
 
 #[test]

@@ -37,9 +37,14 @@ fn a_sweep_without_a_metric_succeeds_by_exit_codes() {
 #[test]
 fn f18_a_run_without_its_objective_failed() {
     let home = Home::new();
-    home.write("sweep.yaml", &sweep("train.py", 2, "").replace("seed: 7", "seed: 7\ncommand: [\"true\"]"));
+    home.write("sweep.yaml", &sweep("train.py", 3, "").replace("seed: 7", "seed: 7\ncommand: [\"true\"]"));
     let done = home.swath(&["run", "sweep.yaml"]).expect(10);
     assert!(done.err.contains("'loss' was never reported"), "{}", done.err);
+    assert!(done.err.contains("help: print it on a line of its own, as loss=0.31"), "{}", done.err);
+    home.write("other.py", "print('acc=0.5')\nprint('val_loss=0.5')\n");
+    home.write("other.yaml", &sweep("other.py", 3, ""));
+    let done = home.swath(&["run", "other.yaml"]).expect(10);
+    assert!(done.err.contains("it did report 'acc', 'val_loss'"), "{}", done.err);
 }
 
 #[test]
@@ -108,6 +113,26 @@ fn t4_ctrl_c_pauses_and_resume_goes_on_with_the_same_trials() {
     let list = home.swath(&["trial", "list", "@last", "-o", "json"]).expect(0).json();
     assert_eq!(list["trials"].as_array().unwrap().len(), 4);
     assert_eq!(list["trials"][0]["runs"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn f04_a_run_that_is_asked_to_end_leaves_everything_in_order() {
+    let home = Home::new();
+    home.write("train.py", WAITS);
+    home.write("sweep.yaml", &sweep("train.py", 4, "parallel: 2\n"));
+    let run = home.start(&["run", "sweep.yaml"], "err");
+    began(&home, 1, 1);
+    began(&home, 2, 1);
+    let asked = std::time::Instant::now();
+    kill(run.pid(), "TERM");
+    let done = run.end().expect(143);
+    assert!(asked.elapsed() < std::time::Duration::from_secs(10), "{done:?}");
+    assert!(done.err.contains("paused after 0 trials"), "{}", done.err);
+    home.is_left_alone();
+    home.swath(&["audit", "verify"]).expect(0);
+    home.write("go", "");
+    let done = home.swath(&["run", "sweep.yaml"]).expect(0);
+    assert!(done.out.starts_with("finished: 4 trials"), "{}", done.out);
 }
 
 #[test]
@@ -229,6 +254,8 @@ fn twenty_more_trials_for_a_sweep_that_has_ended() {
     assert!(again.out.starts_with("finished: 2 trials"), "{}", again.out);
     let done = home.swath(&["run", "--resume", "@last", "-n", "22"]).expect(0);
     assert!(done.out.starts_with("finished: 22 trials"), "{}", done.out);
+    let lines: Vec<&str> = done.err.lines().filter(|line| line.starts_with('[')).collect();
+    assert!(lines[0].starts_with("[  3/22] ") && lines[19].starts_with("[ 22/22] "), "{}", done.err);
     home.swath(&["trial", "enqueue", "@last", "--params", "{\"x\": 0.3}", "--repeat", "2"]).expect(0);
     let done = home.swath(&["run", "--resume", "@last"]).expect(0);
     assert!(done.out.starts_with("finished: 24 trials"), "{}", done.out);

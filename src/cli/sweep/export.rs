@@ -7,6 +7,7 @@ use std::io::Write;
 
 use serde_json::{Value as Json, json};
 
+use crate::cli::connect;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::format::shell_quote;
@@ -65,27 +66,46 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
         What::Events => pb::export_sweep_request::What::Events,
         What::Definition | What::Best => pb::export_sweep_request::What::Definition,
     };
-    let request = pb::ExportSweepRequest { sweep: args.sweep, what: what as i32 };
-    let mut stream = session.client.sweeps().export(request).await?.into_inner();
+    let mut request = pb::ExportSweepRequest { sweep: args.sweep, what: what as i32, ..Default::default() };
     let mut trials = Vec::new();
     let mut rows = Rows::begin(args.what, form, session.out)?;
-    while let Some(chunk) = stream.message().await? {
-        trials.extend(chunk.trials);
-        for row in &chunk.reports {
-            rows.report(row, session.out)?;
+    'whole: loop {
+        let mut stream = session.client.sweeps().export(request.clone()).await?.into_inner();
+        while let Some(chunk) = connect::next(&mut stream).await? {
+            if chunk.end {
+                break 'whole;
+            }
+            go_on_behind(&mut request, &chunk);
+            trials.extend(chunk.trials);
+            for row in &chunk.reports {
+                rows.report(row, session.out)?;
+            }
+            for entry in &chunk.events {
+                rows.object(&json::of(entry), session.out)?;
+            }
+            if !chunk.definition.is_empty() {
+                definition(&chunk.definition, form, session.out)?;
+                break 'whole;
+            }
         }
-        for entry in &chunk.events {
-            rows.object(&json::of(entry), session.out)?;
-        }
-        if !chunk.definition.is_empty() {
-            definition(&chunk.definition, form, session.out)?;
-        }
+        session.node.broke_off().await?;
     }
     rows.end(session.out)?;
     if args.what == What::Trials {
         write_trials(&trials, form, session.out)?;
     }
     Ok(())
+}
+
+/// Should the stream break here, the next one begins behind this chunk.
+fn go_on_behind(request: &mut pb::ExportSweepRequest, chunk: &pb::ExportChunk) {
+    if let Some(last) = chunk.reports.last() {
+        (request.after_trial, request.after_attempt, request.after) = (last.trial, last.attempt, last.pos);
+    } else if let Some(last) = chunk.events.last() {
+        request.after = last.n;
+    } else if let Some(last) = chunk.trials.last() {
+        request.after_trial = last.trial;
+    }
 }
 
 fn no_such_form(what: &str, forms: &str) -> Failure {

@@ -6,7 +6,7 @@ use crate::cli::output::{self, Format};
 use crate::cli::session::Session;
 use crate::cli::table::{Column, Table};
 use crate::cli::terminal::{Stream, is_utf8};
-use crate::cli::{talk, words};
+use crate::cli::{completions, talk, words};
 use crate::pb;
 
 /// List sweeps: unfinished first, then the newest
@@ -53,6 +53,9 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
         if token.is_empty() {
             break;
         }
+    }
+    if let Err(error) = completions::note_listed(session.node.dir(), &sweeps) {
+        tracing::debug!(%error, "the shell will not complete these sweeps");
     }
     if session.settings.quiet {
         for sweep in &sweeps {

@@ -1,5 +1,9 @@
 //! `swath trial logs`: what a run printed.
 
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use crate::cli::connect;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::reference::TrialRef;
@@ -8,6 +12,9 @@ use crate::cli::talk;
 use crate::cli::terminal::Stream;
 use crate::pb;
 use crate::spec::Code;
+
+/// How long the agent that has a run's output is waited for, once some of it was printed.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Print what a trial's run wrote
 #[derive(Debug, clap::Args)]
@@ -38,29 +45,48 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
         let what = format!("trial {}/{} has not run yet", trial.sweep, trial.trial);
         return Err(Failure::new(Exit::Refused, Code::RefusedNow, what));
     }
-    let request = pb::LogsRequest {
+    let last = trial.runs.last().map_or(0, |run| run.attempt);
+    let mut request = pb::LogsRequest {
         sweep: trial.sweep,
         trial: trial.trial,
-        attempt: args.run.or(args.trial.attempt).unwrap_or(0),
+        attempt: args.run.or(args.trial.attempt).unwrap_or(last),
         tail: args.tail.unwrap_or(0),
         follow: args.follow,
         stderr: args.stderr,
+        from: 0,
     };
     session.node.is_kept().await;
-    let raw = !Stream::Stdout.is_terminal();
-    let mut stream = session.client.trials().logs(request).await?.into_inner();
-    while let Some(chunk) = stream.message().await? {
-        if !chunk.note.is_empty() {
-            talk!("{}", chunk.note);
+    let (mut told, mut broken) = (String::new(), None);
+    loop {
+        let mut stream = session.client.trials().logs(request.clone()).await?.into_inner();
+        while let Some(chunk) = connect::next(&mut stream).await? {
+            // Stored lines were printed already: whoever has them all is given time to come.
+            let is_stored = request.from > 0 && chunk.to == 0 && !chunk.data.is_empty();
+            if is_stored && broken.is_none_or(|at: Instant| at.elapsed() < PATIENCE) {
+                break;
+            }
+            if !chunk.note.is_empty() && chunk.note != told {
+                talk!("{}", chunk.note);
+                told = chunk.note;
+            }
+            write(&chunk.data, session.out)?;
+            request.from = chunk.to.max(request.from);
+            if chunk.end {
+                return Ok(());
+            }
+            broken = None;
         }
-        if raw {
-            session.out.write_all(&chunk.data)?;
-        } else {
-            session.out.write_all(safe(&chunk.data).as_bytes())?;
-        }
-        session.out.flush()?;
+        broken = broken.or_else(|| Some(Instant::now()));
+        session.node.broke_off().await?;
     }
-    Ok(())
+}
+
+fn write(data: &[u8], out: &mut dyn Write) -> io::Result<()> {
+    match Stream::Stdout.is_terminal() {
+        true => out.write_all(safe(data).as_bytes())?,
+        false => out.write_all(data)?,
+    }
+    out.flush()
 }
 
 /// Output of a stranger's program for a terminal: line ends and tabs stay, what paints is escaped.

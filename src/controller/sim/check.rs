@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::controller::links::Link;
 use crate::controller::loaded::Loaded;
 use crate::controller::placement;
-use crate::store::{Entry, Log, Reports};
+use crate::store::{Entry, Log, Reports, StoreBody};
 use crate::sweep::{
-    Body, Command, Event, Head, Patch, Pos, Run, Source, State, SweepId, SweepPhase, Trial, decide, due,
+    Body, Command, Event, Head, Outcome, Patch, Pos, QueueWhy, Run, Source, State, SweepId, SweepPhase,
+    Trial, decide, due,
 };
 
 use super::world::World;
@@ -100,6 +101,25 @@ impl World {
         (events, reports)
     }
 
+    /// The kinds of a sweep's events.
+    pub(super) fn kinds(&self, id: SweepId) -> Vec<String> {
+        let events = self.core().readers.get().unwrap().events(Log::Sweep(id), 0, 10_000).unwrap();
+        events.into_iter().map(|event| event.kind).collect()
+    }
+
+    /// The store's own log.
+    pub(super) fn own_log(&self) -> Vec<StoreBody> {
+        let mut bodies = Vec::new();
+        let mut reader = self.core().readers.get().unwrap();
+        reader
+            .fold(Log::Store, Reports::None, Pos(0), |entry| match entry {
+                Entry::Store(event) => bodies.push(event.body),
+                Entry::Event(_) | Entry::Report(_) => {}
+            })
+            .unwrap();
+        bodies
+    }
+
     /// I1: what was acknowledged is in the store: sweeps that were created, frames up to each run's acknowledgement.
     pub(super) fn check_acknowledged(&self) {
         let known = |id: &SweepId| self.core().directory.contains(*id);
@@ -113,7 +133,8 @@ impl World {
         }
     }
 
-    /// No run ended twice, no fence was used twice; what was proposed is what an undisturbed sweep proposes (I5).
+    /// No run ended twice, no fence was used twice, no trial was retried too often (I6); what was proposed is what an
+    /// undisturbed sweep proposes (I5).
     pub(super) fn check_logs(&self) {
         let mut fences = BTreeSet::new();
         for id in &self.sweeps {
@@ -130,7 +151,32 @@ impl World {
             }
             let stamps = events.windows(2).all(|pair| pair[0].at <= pair[1].at);
             assert!(stamps, "F43: {id}'s times go backwards");
+            check_retries(*id, &events);
             undisturbed(*id, &events);
+        }
+    }
+}
+
+/// I6: no more crashes of a trial are retried than were allowed then, since a person last retried it.
+fn check_retries(id: SweepId, events: &[Event]) {
+    let (mut allowed, mut retried) = (0, BTreeMap::<Trial, u32>::new());
+    for event in events {
+        match &event.body {
+            Body::SweepCreated { definition, .. } => allowed = definition.retries,
+            Body::SweepChanged { patch, .. } => {
+                for patch in patch {
+                    if let Patch::Retries(retries) = patch {
+                        allowed = *retries;
+                    }
+                }
+            }
+            Body::TrialRetried { trial, .. } => drop(retried.remove(trial)),
+            Body::RunEnded { run, outcome: Outcome::Queued(QueueWhy::Crashed), .. } => {
+                let times = retried.entry(run.trial).or_default();
+                *times += 1;
+                assert!(*times <= allowed, "{id}: trial {} is retried {times} times of {allowed}", run.trial);
+            }
+            _ => {}
         }
     }
 }

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 use crate::controller::core::Trip;
 use crate::controller::handle::{Answer, Call, Message};
 use crate::controller::{Refused, RefusedKind};
-use crate::pb;
+use crate::pb::{self, RunId};
+use crate::store::StoreBody;
 use crate::sweep::{PauseWhy, SweepId, SweepPhase};
 
 use super::people::creation;
@@ -127,6 +128,15 @@ fn f27_a_machine_that_starts_nothing_pauses_the_sweep_after_five_runs() {
         world.deliver_down(0, 10);
     }
     assert!(matches!(phase(&world, sweep), Some(SweepPhase::Paused { why: PauseWhy::Flapping, .. })));
+    for kill in [false, true] {
+        if kill {
+            world.kill(Boundary::AfterRelease);
+        }
+        let loaded = &world.core().sweeps[&sweep];
+        assert_eq!(loaded.remarks(), ["the last of them could not be started: EAGAIN"]);
+        let waits = &loaded.rows.values().next().unwrap().reason;
+        assert_eq!(waits, "the machine could not start it, and it is tried again: EAGAIN");
+    }
 }
 
 #[test]
@@ -263,6 +273,131 @@ fn f63_a_request_twice_in_one_batch_has_one_effect_and_two_equal_answers() {
     let (one, two) = (one.try_recv().unwrap().unwrap(), two.try_recv().unwrap().unwrap());
     assert_eq!(one, two);
     assert_eq!(world.core().sweeps[&sweep].state.trials(), 1);
+}
+
+#[test]
+fn f66_runs_of_a_lost_time_line_are_told_to_end_and_their_fences_stay_theirs() {
+    let (mut world, sweep) = world(GRID);
+    let image = world.image();
+    with_runs(&mut world, sweep);
+    world.go_on(0);
+    world.deliver_up(0, 10);
+    let lost: Vec<RunId> = world.machines[0].runs.keys().copied().collect();
+    assert_eq!(lost.len(), 2);
+    let epoch = world.core().store.epoch();
+    world.lose(image);
+    assert!(world.core().store.epoch() > epoch + 4096, "no fence of the lost time line can come again");
+    assert!(world.own_log().iter().any(|body| matches!(body, StoreBody::LossAccepted { .. })), "recorded");
+    assert_eq!(live(&world, sweep), 0, "nobody remembers them");
+    world.connect(0);
+    for _ in 0..3 {
+        world.deliver_down(0, 10);
+        world.deliver_up(0, 10);
+    }
+    let now: Vec<RunId> = world.machines[0].runs.keys().copied().collect();
+    assert!(now.len() == 2 && !now.iter().any(|run| lost.contains(run)), "{lost:?} {now:?}");
+    world.heal();
+    assert!(is_over(&world, sweep));
+}
+
+#[test]
+fn what_was_used_of_a_budget_is_known_after_a_kill() {
+    let file = format!("{GRID}budget: {{wall: 10h, gpu_hours: 100}}\nresources: {{gpus: 1}}\n");
+    let (mut world, sweep) = world(&file);
+    world.machines[0].gpus = 2;
+    with_runs(&mut world, sweep);
+    for _ in 0..20 {
+        if world.core().sweeps[&sweep].burning() == 2 {
+            break;
+        }
+        let mut rng = world.rng.clone();
+        let unstarted = world.machines[0].runs.values_mut().filter(|run| run.spool.is_empty());
+        unstarted.for_each(|run| run.go_on(&mut rng));
+        world.machines[0].send(&mut rng);
+        world.deliver_up(0, 10);
+        world.deliver_down(0, 10);
+    }
+    assert_eq!(world.core().sweeps[&sweep].burning(), 2, "both have started");
+    world.pass(Duration::from_secs(3600));
+    let used = |world: &World| {
+        let (loaded, now) = (&world.core().sweeps[&sweep], world.now().mono);
+        (loaded.tally.wall(now).as_secs_f64(), loaded.gpu_hours(now) * 3600.0)
+    };
+    let before = used(&world);
+    assert!(before.0 >= 3600.0 && before.1 >= 7200.0, "{before:?}");
+    world.kill(Boundary::AfterRelease);
+    let after = used(&world);
+    assert!((before.0 - 60.0..before.0 + 1.0).contains(&after.0), "a minute at most: {before:?} {after:?}");
+    assert!(after.1 >= before.1, "they went on meanwhile: {before:?} {after:?}");
+    // The budget of what runs is reached in time.
+    world.ask(Call::SetSweep(pb::SetSweepRequest {
+        sweep: sweep.to_string(),
+        set: vec!["budget.gpu_hours=2.5".into()],
+        ..Default::default()
+    }));
+    world.pass(Duration::from_secs(1200));
+    assert!(world.kinds(sweep).contains(&"BudgetReached".to_owned()));
+}
+
+#[test]
+fn a_request_of_several_parts_takes_effect_whole_or_not_at_all() {
+    let (mut world, sweep) = world(GRID);
+    let file = format!("{GRID}run_cap: 2\n");
+    let ended = created(&mut world, &file);
+    world.flow();
+    let name = |sweep: SweepId| sweep.to_string();
+    let note = pb::AnnotateRequest {
+        sweep: name(sweep),
+        trial: Some(1),
+        text: "odd".into(),
+        excluded: Some(true),
+        add_tags: vec!["x".repeat(10_000)],
+        ..Default::default()
+    };
+    let refused = world.ask(Call::Annotate(note.clone()));
+    let both = pb::AnnotateRequest { trial: None, add_tags: vec!["fine".into()], ..note.clone() };
+    let other = world.ask(Call::Annotate(both));
+    let again = pb::ResumeSweepRequest { sweep: name(ended), trials: Some(1), ..Default::default() };
+    let resumed = world.ask(Call::ResumeSweep(again));
+    world.post();
+    world.hear_answers();
+    for number in [refused, other, resumed] {
+        assert!(world.told(number).unwrap().is_err());
+    }
+    for sweep in [sweep, ended] {
+        let kinds = world.kinds(sweep);
+        let parts = ["Tagged", "Excluded", "Annotated", "SweepChanged", "SweepResumed"];
+        assert!(!kinds.iter().any(|kind| parts.contains(&kind.as_str())), "{kinds:?}");
+    }
+    let noted = world.ask(Call::Annotate(pb::AnnotateRequest { add_tags: vec!["fine".into()], ..note }));
+    world.post();
+    world.hear_answers();
+    assert!(world.told(noted).unwrap().is_ok());
+    assert_eq!(
+        world.kinds(sweep).split_off(world.kinds(sweep).len() - 3),
+        ["Tagged", "Excluded", "Annotated"]
+    );
+}
+
+#[test]
+fn a_sweep_that_is_over_stays_out_of_memory_whoever_looks_at_it() {
+    let (mut world, sweep) = world(GRID);
+    world.flow();
+    world.heal();
+    assert!(!world.core().sweeps.contains_key(&sweep), "it has ended");
+    let get = Call::GetSweep(pb::GetSweepRequest { sweep: sweep.to_string() });
+    let best = Call::GetTrial(pb::GetTrialRequest { sweep: sweep.to_string(), trial: 0, best: true });
+    for look in [get, best] {
+        world.ask(look);
+        world.post();
+        assert!(world.core().folding.is_empty() && !world.core().sweeps.contains_key(&sweep));
+    }
+    let note = pb::AnnotateRequest { sweep: sweep.to_string(), text: "odd".into(), ..Default::default() };
+    let noted = world.ask(Call::Annotate(note));
+    world.post();
+    world.hear_answers();
+    assert!(world.told(noted).unwrap().is_ok(), "a change folds it");
+    assert!(!world.core().sweeps.contains_key(&sweep), "and lets it go again");
 }
 
 #[test]

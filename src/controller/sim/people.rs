@@ -128,7 +128,8 @@ impl World {
                 Call::SetSweep(pb::SetSweepRequest { request_id, sweep, set, etag: String::new() })
             }
             8 => {
-                let set = vec![format!("run_cap={}", 2 + self.rng.below(8))];
+                let cap = format!("run_cap={}", 2 + self.rng.below(8));
+                let set = vec![cap, format!("retries={}", self.rng.below(4))];
                 Call::SetSweep(pb::SetSweepRequest { request_id, sweep, set, etag: String::new() })
             }
             9..=10 => Call::Enqueue(pb::EnqueueRequest {

@@ -152,7 +152,11 @@ impl World {
 
     /// Starts the controller on what is stored, and takes its first commit.
     pub(super) fn open(&mut self) {
-        let options = store::Options { accept_loss: None, disk: self.disk.clone() };
+        self.open_accepting(None);
+    }
+
+    fn open_accepting(&mut self, accept_loss: Option<u32>) {
+        let options = store::Options { accept_loss, disk: self.disk.clone() };
         let store = Store::open(&self.lock, &options).unwrap();
         let draw = Box::new(Rng(self.rng.next()));
         let core = Core::start(store, self.dir.clone(), draw, self.now()).unwrap();
@@ -184,6 +188,23 @@ impl World {
         if let Some(before) = before {
             assert_eq!(before, self.hashes(), "I7: the log folds to what was in memory");
         }
+    }
+
+    /// The store's files as they are now, for [`World::lose`].
+    pub(super) fn image(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let files = ["store.db", "store.db-wal"].map(|name| self.dir.join(name));
+        files.into_iter().map(|file| (file.clone(), std::fs::read(file).unwrap())).collect()
+    }
+
+    /// What was stored since `image` is gone from the disk, acknowledged or not, and somebody accepts that.
+    pub(super) fn lose(&mut self, image: Vec<(PathBuf, Vec<u8>)>) {
+        self.core = None;
+        self.letters.clear();
+        self.machines.iter_mut().for_each(Machine::lose_link);
+        self.acknowledged.clear();
+        let _ = std::fs::remove_file(self.dir.join("store.db-shm"));
+        image.into_iter().for_each(|(file, bytes)| std::fs::write(file, bytes).unwrap());
+        self.open_accepting(Some(5));
     }
 
     /// Gives the core messages as the shell does, and commits.
@@ -403,7 +424,8 @@ impl World {
         self.kill(at);
     }
 
-    fn go_on(&mut self, machine: usize) {
+    /// The machine's runs go on, and it sends what they wrote.
+    pub(super) fn go_on(&mut self, machine: usize) {
         let machine = &mut self.machines[machine];
         if machine.is_off {
             return;

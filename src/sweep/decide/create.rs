@@ -17,11 +17,12 @@ pub fn create(creation: Creation) -> Result<Body, Refusal> {
         file: creation.file,
         env: creation.env,
         notes: creation.notes,
+        project: creation.project,
         seed: creation.seed,
         home: creation.home,
         paused: creation.paused,
         keep_going: creation.keep_going,
-        origin: creation.origin,
+        origin: creation.origin.map(Box::new),
         engine: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }

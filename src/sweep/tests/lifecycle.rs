@@ -62,6 +62,25 @@ fn a_stopped_sweep_never_runs_again() {
 }
 
 #[test]
+fn a_trial_that_ran_and_was_withdrawn_has_no_value_until_it_runs_again() {
+    let value = |world: &World| world.state.trial_view(Trial(1)).and_then(|view| view.value).map(|v| v.value);
+    for withdraw in [Command::StopTrial { trial: Trial(1) }, Command::Stop] {
+        let mut world = World::new(json!({"runCap": 5, "constraints": [{"metric": "loss", "max": 9.0}]}));
+        let run = world.running();
+        world.losses(run, &[1.0]);
+        assert_eq!(value(&world), Some(1.0));
+        world.ok(Command::Pause { how: PauseHow::Requeue, why: PauseWhy::Person });
+        world.end_signalled(run);
+        assert_eq!((value(&world), world.shown(1)), (Some(1.0), "queued"));
+        world.ok(withdraw);
+        assert_eq!((value(&world), world.shown(1), world.state.best()), (None, "stopped", None));
+        let feasible = world.state.trial_view(Trial(1)).and_then(|view| view.feasible);
+        assert_eq!(feasible, None, "nobody asks that of a trial that counts for nothing");
+        world.assert_folds();
+    }
+}
+
+#[test]
 fn three_trials_that_fail_alike_pause_the_sweep_and_a_resume_tries_them_again() {
     let mut world = World::new(json!({"runCap": 3, "retries": 1}));
     for _ in 0..6 {

@@ -11,7 +11,7 @@ const HEAD: &str = "program: t.py\nmethod: random\n";
 
 /// Files that begin with a program and `method: random`: the rest begins on line 3.
 const CASES: [Case; 32] = [
-    ("paramters:\n  a: {value: 1}\n", &[(NoParameters, 1, 1), (UnknownKey, 3, 1)]),
+    ("paramters:\n  a: {value: 1}\n", &[(UnknownKey, 3, 1)]),
     ("parameters:\n  a: {vales: [1]}\n", &[(UnknownKey, 4, 7)]),
     ("parameters:\n  a: {min: 1}\n", &[(NoForm, 4, 7)]),
     ("parameters:\n  a: {value: 1, values: [1]}\n", &[(NoForm, 4, 7)]),
@@ -34,7 +34,7 @@ const CASES: [Case; 32] = [
     ("parameters: {g: {parameters: {a: {value: 1}}, x: 1}}\n", &[(NoForm, 3, 47)]),
     ("parameters: {a: {value: 1}}\nmetric: loss\n", &[(WrongKind, 4, 9)]),
     ("parameters: {a: {value: 1}}\nmetric: {name: loss, goal: max}\n", &[(NotAllowed, 4, 28)]),
-    ("parameters: {a: {value: 1}}\nmetric: {nam: loss}\n", &[(MissingKey, 4, 1), (UnknownKey, 4, 10)]),
+    ("parameters: {a: {value: 1}}\nmetric: {nam: loss}\n", &[(UnknownKey, 4, 10)]),
     ("parameters: {a: {value: 1}}\nrun_cap: 0\nparallel: two\n", &[(OutOfRange, 4, 10), (WrongKind, 5, 11)]),
     ("parameters: {a: {value: 1}}\ngrace: 10\n", &[(BadDuration, 4, 8)]),
     (
