@@ -1,17 +1,22 @@
 //! Who proposes: random, grid and the methods that learn from the trials so far. Pure.
 
 mod axis;
+mod front;
 mod grid;
 mod problem;
 mod proposal;
 mod random;
 mod sobol;
+mod standing;
 mod taken;
 #[cfg(test)]
 mod testing;
+mod tpe;
 
+pub use front::{hypervolume, pareto, ranks};
 pub use grid::{Given, GridOrderError, GridSearch};
 pub use problem::{History, Impute, Observation, Outcome, Pending, Problem, Reported, UsedUp};
 pub use proposal::{Proposal, Reason};
 pub use random::random;
 pub use sobol::{Sobol, SobolSearch};
+pub use tpe::Tpe;
