@@ -1,6 +1,8 @@
 //! Who proposes: random, grid and the methods that learn from the trials so far. Pure.
 
 mod axis;
+mod cmaes;
+mod engine;
 mod front;
 mod grid;
 mod problem;
@@ -13,6 +15,8 @@ mod taken;
 mod testing;
 mod tpe;
 
+pub use cmaes::Cmaes;
+pub use engine::Engine;
 pub use front::{hypervolume, pareto, ranks};
 pub use grid::{Given, GridOrderError, GridSearch};
 pub use problem::{History, Impute, Observation, Outcome, Pending, Problem, Reported, UsedUp};

@@ -61,6 +61,11 @@ impl<'a> Standing<'a> {
         }
     }
 
+    /// The first of its values.
+    pub(super) fn value(&self) -> Option<f64> {
+        self.values().first().copied()
+    }
+
     fn class(&self) -> u8 {
         match self {
             Standing::Finished(_) => 0,
@@ -99,9 +104,8 @@ pub(super) fn best(standings: &[Standing<'_>], count: usize) -> Vec<usize> {
 
 fn best_by_value(standings: &[Standing<'_>], mut members: Vec<usize>, room: usize) -> Vec<usize> {
     let value = |k: usize| match standings[k] {
-        Standing::Finished(values) | Standing::Stopped(values) => values.first().copied().unwrap_or(0.0),
         Standing::Infeasible(broken) => broken,
-        Standing::Failed => 0.0,
+        other => other.value().unwrap_or(0.0),
     };
     members.sort_by(|a, b| value(*a).total_cmp(&value(*b)));
     members.truncate(room);
