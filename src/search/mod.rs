@@ -1,6 +1,8 @@
 //! Who proposes: random, grid and the methods that learn from the trials so far. Pure.
 
 mod axis;
+mod bayes;
+mod gp;
 mod grid;
 mod problem;
 mod proposal;
@@ -10,8 +12,9 @@ mod taken;
 #[cfg(test)]
 mod testing;
 
+pub use bayes::{Bayes, Fit, ModelFit, Modelled, Proposed, Scale};
 pub use grid::{Given, GridOrderError, GridSearch};
 pub use problem::{History, Impute, Observation, Outcome, Pending, Problem, Reported, UsedUp};
-pub use proposal::{Proposal, Reason};
+pub use proposal::{Expected, Hindrance, Proposal, Reason};
 pub use random::random;
 pub use sobol::{Sobol, SobolSearch};

@@ -81,9 +81,7 @@ fn more_dimensions_than_the_table_holds_differ_from_those_before() {
 fn centred_discrepancy(points: &[Vec<f64>]) -> f64 {
     let (n, d) = (points.len() as f64, points[0].len());
     let off = |x: f64| (x - 0.5).abs();
-    let one = |p: &Vec<f64>| {
-        p.iter().map(|x| 1.0 + 0.5 * off(*x) - 0.5 * off(*x) * off(*x)).product::<f64>()
-    };
+    let one = |p: &Vec<f64>| p.iter().map(|x| 1.0 + 0.5 * off(*x) - 0.5 * off(*x) * off(*x)).product::<f64>();
     let two = |p: &Vec<f64>, q: &Vec<f64>| {
         let factor = |(x, y): (&f64, &f64)| 1.0 + 0.5 * off(*x) + 0.5 * off(*y) - 0.5 * (x - y).abs();
         p.iter().zip(q).map(factor).product::<f64>()
@@ -150,8 +148,7 @@ fn a_small_space_is_used_up_without_a_repeat() {
         values: vec![Value::Int(0), Value::Int(1), Value::Int(2)],
         probabilities: vec![1.0 - 1e-12, 1e-12, 0.0],
     };
-    let space =
-        Space::new(vec![leaf("outer", words(&["a", "b", "c"])), inner, leaf("rare", rare)]).unwrap();
+    let space = Space::new(vec![leaf("outer", words(&["a", "b", "c"])), inner, leaf("rare", rare)]).unwrap();
     let search = SobolSearch::new(&problem(space, 2));
     let mut given = Vec::new();
     for trial in 1..=10 {
