@@ -42,7 +42,7 @@ const DESIGN_MOST: usize = 8;
 /// How many points of the design's sequence are looked at.
 const DESIGN_TRIES: u32 = 64;
 /// Up to so many observations every fit has two starts ..
-const TWO_STARTS: usize = 20;
+const TWO_STARTS: usize = 200;
 /// .. then one in so many.
 const RESTART: u32 = 5;
 /// Mutations start from so many of the best points.

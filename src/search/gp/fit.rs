@@ -22,9 +22,9 @@ const ITERATIONS_LARGE: u64 = 20;
 /// Rows from which a fit is kept short.
 pub(crate) const LARGE: usize = 200;
 /// L-BFGS stops at a relative decrease below this.
-const DECREASE: f64 = 1e-6;
+const DECREASE: f64 = 2e-9;
 /// .. or a gradient below this, for up to 50 rows; in proportion to the rows beyond.
-const SLOPE: f64 = 1e-3;
+const SLOPE: f64 = 1e-5;
 
 /// Hyperparameters, and the negative log posterior there.
 #[derive(Clone, Debug, PartialEq)]
