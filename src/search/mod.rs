@@ -1,9 +1,11 @@
 //! Who proposes: random, grid and the methods that learn from the trials so far. Pure.
 
 mod axis;
+mod bayes;
 mod cmaes;
 mod engine;
 mod front;
+mod gp;
 mod grid;
 mod problem;
 mod proposal;
@@ -15,12 +17,13 @@ mod taken;
 mod testing;
 mod tpe;
 
+pub use bayes::{Bayes, Fit, ModelFit, Modelled, Proposed, Scale};
 pub use cmaes::Cmaes;
 pub use engine::Engine;
 pub use front::{hypervolume, pareto, ranks};
 pub use grid::{Given, GridOrderError, GridSearch};
 pub use problem::{History, Impute, Observation, Outcome, Pending, Problem, Reported, UsedUp};
-pub use proposal::{Proposal, Reason};
+pub use proposal::{Expected, Hindrance, Proposal, Reason};
 pub use random::random;
 pub use sobol::{Sobol, SobolSearch};
 pub use tpe::Tpe;
