@@ -46,7 +46,7 @@ pub(super) fn of_stop(why: StopWhy, evidence: Option<&Evidence>) -> String {
     match (why, evidence) {
         (StopWhy::Rule, Some(e)) => {
             let side = if e.value > e.threshold { "above" } else { "below" };
-            format!("{}: {} {side} {} at value {}", e.rule, short(e.value), short(e.threshold), e.band)
+            format!("{}: {} {side} {} at value {}", e.rule, short(e.value), short(e.threshold), e.rung)
         }
         (StopWhy::Rule, None) => "its stopping rule".to_owned(),
         (StopWhy::Diverged, _) => "ten values in a row were not finite".to_owned(),

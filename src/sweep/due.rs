@@ -57,9 +57,10 @@ fn earned(state: &State, trial: Trial, known: &TrialState) -> Option<(StopWhy, O
     if known.curve()?.diverged() {
         return Some((StopWhy::Diverged, None));
     }
-    let verdict = state.hyperband.as_ref()?.verdict(trial.0)?;
-    let stopping::Evidence { band, value, threshold, count } = verdict;
-    Some((StopWhy::Rule, Some(Evidence { rule: "hyperband".into(), band, value, threshold, count })))
+    let rule = state.rule.as_ref()?;
+    let stopping::Evidence { rung, value, threshold, count, chance } = rule.verdict(trial.0)?;
+    let rule = rule.name().to_owned();
+    Some((StopWhy::Rule, Some(Evidence { rule, rung, value, threshold, count, chance })))
 }
 
 /// Pauses: the first trials all failed alike, or no machine can start anything.

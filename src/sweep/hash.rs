@@ -21,7 +21,7 @@ impl State {
         self.write_sweep(&mut form);
         for (number, trial) in (1..).map(Trial).zip(&self.trials) {
             form.field("trial", &number);
-            form.field("rule", &self.hyperband.as_ref().and_then(|rule| rule.marks(number.0)));
+            form.field("rule", &self.rule.as_ref().and_then(|rule| rule.marks(number.0)));
             self.write_trial(&mut form, trial);
         }
         form.0.finalize().to_hex().to_string()

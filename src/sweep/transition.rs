@@ -111,7 +111,7 @@ impl State {
         state.kept = Kept::Curve(Box::default());
         state.crashes = 0;
         state.losses = 0;
-        if let Some(rule) = &mut self.hyperband {
+        if let Some(rule) = &mut self.rule {
             self.touched.extend(rule.forget(trial.0).into_iter().map(Trial));
         }
         self.note_target(trial, false);
@@ -162,8 +162,8 @@ impl State {
     /// The trial is final: its marks stand for its curve from now on.
     fn keep_marks(&mut self, trial: Trial, marks: &Marks) -> Result<(), Misfit> {
         self.trial_mut(trial)?.kept = Kept::Marks(Box::new(marks.clone()));
-        if let (Some(rule), Some(marks)) = (&mut self.hyperband, &marks.rule) {
-            self.touched.extend(rule.set(trial.0, marks.clone(), false).into_iter().map(Trial));
+        if let (Some(rule), Some(marks)) = (&mut self.rule, &marks.rule) {
+            self.touched.extend(rule.set(trial.0, marks.clone()).into_iter().map(Trial));
         }
         let reached = marks.best.is_some_and(|best| reaches_target(&self.definition, best.value))
             && feasible(&self.definition.constraints, &marks.at_best);
