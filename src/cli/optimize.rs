@@ -7,9 +7,12 @@ mod history;
 mod request;
 mod study;
 
-use std::io::{self, BufRead, Read, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value as Json, json};
 
 use crate::cli::exit::Exit;
@@ -22,10 +25,12 @@ use crate::cli::sweep_file;
 use crate::cli::talk;
 use crate::cli::terminal::Stream;
 use crate::space::Point;
-use crate::spec::{self, Code, Definition, Method, Overrides, unsupported};
+use crate::spec::{self, Code, Definition, Method, Overrides};
 
 /// Longest line of input.
 const MOST_BYTES: u64 = 1 << 20;
+/// A caller that is silent for so long computes something: time to do the same.
+const MOMENT_NS: i64 = 2_000_000;
 
 /// Propose trials for a loop of your own, over JSON lines
 ///
@@ -71,8 +76,12 @@ pub(super) fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Resu
         Some(path) => Some(HistoryFile::open(path, &mut study)?),
         None => None,
     };
-    let mut input = io::stdin().lock();
-    while let Some(line) = next_line(&mut input)? {
+    let mut input = BufReader::new(File::from(io::stdin().as_fd().try_clone_to_owned()?));
+    loop {
+        if is_idle(&input) {
+            study.prepare();
+        }
+        let Some(line) = next_line(&mut input)? else { return Ok(Exit::Done) };
         let reply = line
             .map_err(|error| error.to_string())
             .and_then(|line| answer(line.trim(), &mut study, history.as_mut()))
@@ -80,7 +89,13 @@ pub(super) fn run(args: &Args, settings: &Settings, out: &mut dyn Write) -> Resu
         writeln!(out, "{reply}")?;
         out.flush()?;
     }
-    Ok(Exit::Done)
+}
+
+/// Whether nobody waits for an answer, and nobody will in a moment.
+fn is_idle(input: &BufReader<File>) -> bool {
+    let wait = Timespec { tv_sec: 0, tv_nsec: MOMENT_NS };
+    let mut there = [PollFd::new(input.get_ref(), PollFlags::IN)];
+    input.buffer().is_empty() && poll(&mut there, Some(&wait)) == Ok(0)
 }
 
 /// What the file says; everything that is wrong with it is printed.
@@ -102,11 +117,7 @@ fn definition(args: &Args, settings: &Settings) -> Result<Definition, Failure> {
         talk!("{text}exit code {}", Exit::BadFile.code());
         return Err(Failure::said(Exit::BadFile));
     };
-    let rule = unsupported(&definition).into_iter().find(|later| later.field.starts_with("early_terminate"));
-    match rule {
-        Some(later) => Err(Failure::new(Exit::BadFile, Code::NotYet, later.message)),
-        None => Ok(definition),
-    }
+    Ok(definition)
 }
 
 /// Carries out what a line asks for, once it is on disk.
@@ -117,8 +128,8 @@ fn answer(line: &str, study: &mut Study, history: Option<&mut HistoryFile>) -> R
         let points = study.propose(n).map_err(|error| error.to_string())?;
         let trials: Vec<(u32, Point)> = (study.next_id()..).zip(points).collect();
         if let Some(history) = history {
-            let recorded: Vec<Json> = trials.iter().map(|(id, point)| study.recorded(*id, point)).collect();
-            history.append(&json!({"op": "ask", "trials": recorded}).to_string()).map_err(cannot)?;
+            history.append(&study.asked(&trials).to_string()).map_err(cannot)?;
+            study.written();
         }
         let shown: Vec<Json> = trials.iter().map(|(id, point)| study.shown(*id, point)).collect();
         trials.into_iter().for_each(|(_, point)| study.start(point));

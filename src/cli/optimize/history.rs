@@ -111,6 +111,10 @@ impl HistoryFile {
 fn replay(study: &mut Study, line: &[u8]) -> Result<(), String> {
     let mut fields: Map<String, Json> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     if fields.get("op").is_some_and(|op| op == "ask") {
+        if let Some(fit) = fields.remove("fit") {
+            study.record(serde_json::from_value(fit).map_err(|error| error.to_string())?);
+            study.written();
+        }
         return started(study, &fields.remove("trials").unwrap_or_default());
     }
     let request = Request::of(fields).map_err(|error| error.to_string())?;

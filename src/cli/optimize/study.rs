@@ -8,11 +8,11 @@ use serde_json::{Value as Json, json};
 use crate::cli::json::untagged;
 use crate::cli::optimize::request::{End, Request, State};
 use crate::search::{
-    Engine, GridOrderError, History, Observation, Outcome, Pending, Problem, Reported, UsedUp,
+    Engine, Fit, GridOrderError, History, Observation, Outcome, Pending, Problem, Reported, UsedUp,
 };
 use crate::space::{Assignment, OutsideSpace, Point, Space};
-use crate::spec::{Aggregate, Definition, Goal, GridOrder, Method, Rule};
-use crate::stopping::Hyperband;
+use crate::spec::{Aggregate, Definition, Goal, GridOrder, Method};
+use crate::stopping::{Gains, Rule, Sample};
 
 /// The search.
 #[derive(Debug)]
@@ -23,13 +23,29 @@ pub(super) struct Study {
     signs: Vec<f64>,
     constraints: usize,
     aggregate: Aggregate,
-    rule: Option<Hyperband>,
+    rule: Option<Rule>,
+    /// Whether reports are of the first objective; else of the metric that the rule judges.
+    reports_objective: bool,
+    reports: u64,
     /// The file's own points, which are tried first.
     enqueued: Vec<Point>,
     /// How many trials were asked for.
     asked: u32,
     observations: Vec<Observation>,
     pending: Vec<Pending>,
+    /// What was told of each observation that has one objective, and by which trial.
+    shown: Vec<Shown>,
+    /// A fit that proposals were made with and that no history has.
+    unwritten: Option<Fit>,
+}
+
+/// The value that an observation was told with.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    place: usize,
+    trial: u32,
+    value: f64,
+    stopped: bool,
 }
 
 /// Why a request that reads well is not carried out.
@@ -70,11 +86,15 @@ impl Study {
             signs: if signs.is_empty() { vec![1.0] } else { signs },
             constraints: definition.constraints.len(),
             aggregate: definition.objectives.first().map(|first| first.aggregate).unwrap_or_default(),
-            rule: rule(definition),
+            rule: definition.stopping_rule(),
+            reports_objective: reports_objective(definition),
+            reports: 0,
             enqueued: enqueued.collect(),
             asked: 0,
             observations: Vec::new(),
             pending: Vec::new(),
+            shown: Vec::new(),
+            unwritten: None,
             space: definition.space.clone(),
         })
     }
@@ -82,29 +102,56 @@ impl Study {
     /// The next `n` trials, each of which sees those before it as pending; fewer where the space is used up. They become
     /// trials by [`Study::start`].
     pub(super) fn propose(&mut self, n: u32) -> Result<Vec<Point>, Refused> {
+        self.bring_to_full_length();
         let before = self.pending.len();
         let mut points = Vec::new();
-        let mut end = Ok(());
+        let mut used_up = None;
         for trial in self.asked + 1..=self.asked.saturating_add(n) {
-            let start = self.enqueued.get(trial as usize - 1).cloned();
-            let history = History { observations: &self.observations, pending: &self.pending };
-            let proposed = match start {
-                Some(point) => Ok(point),
-                None => self.engine.propose(trial, &history).map(|proposal| proposal.point),
-            };
-            match proposed {
+            match self.next(trial) {
                 Ok(point) => {
                     self.pending.push(Pending { trial, point: point.clone(), reported: Reported::default() });
                     points.push(point);
                 }
-                Err(used_up) => {
-                    end = Err(used_up);
+                Err(end) => {
+                    used_up = Some(end);
                     break;
                 }
             }
         }
         self.pending.truncate(before);
-        if points.is_empty() { end.map(|()| points).map_err(Refused::from) } else { Ok(points) }
+        match used_up {
+            Some(end) if points.is_empty() => Err(end.into()),
+            Some(_) | None => Ok(points),
+        }
+    }
+
+    fn next(&mut self, trial: u32) -> Result<Point, UsedUp> {
+        if let Some(start) = self.enqueued.get(trial as usize - 1) {
+            return Ok(start.clone());
+        }
+        let history = History { observations: &self.observations, pending: &self.pending };
+        let proposed = self.engine.propose(trial, &history)?;
+        if let Some(fit) = proposed.fit {
+            self.record(fit);
+        }
+        Ok(proposed.proposal.point)
+    }
+
+    /// A fit is in force from now on.
+    pub(super) fn record(&mut self, fit: Fit) {
+        self.unwritten = Some(fit.clone());
+        self.engine.record(fit);
+    }
+
+    /// A history has the fit.
+    pub(super) fn written(&mut self) {
+        self.unwritten = None;
+    }
+
+    /// Fits the model, if it is due, while nobody waits.
+    pub(super) fn prepare(&mut self) {
+        self.bring_to_full_length();
+        self.engine.prepare(&History { observations: &self.observations, pending: &self.pending });
     }
 
     /// A proposed point becomes the next trial.
@@ -118,9 +165,14 @@ impl Study {
         self.asked + 1
     }
 
-    /// A trial as a history has it: reading it back gives the same point.
-    pub(super) fn recorded(&self, id: u32, point: &Point) -> Json {
-        json!({"id": id, "params": self.space.assignment(point)})
+    /// An answered `ask` as a history has it: reading it back gives the same points, and the fit they were made with.
+    pub(super) fn asked(&self, trials: &[(u32, Point)]) -> Json {
+        let trial = |(id, point): &(u32, Point)| json!({"id": id, "params": self.space.assignment(point)});
+        let mut line = json!({"op": "ask", "trials": trials.iter().map(trial).collect::<Vec<Json>>()});
+        if let Some(fit) = &self.unwritten {
+            line["fit"] = json!(fit);
+        }
+        line
     }
 
     /// A trial as a reply has it.
@@ -160,6 +212,12 @@ impl Study {
                     let ended = self.pending.remove(place);
                     self.rule.iter_mut().for_each(|rule| drop(rule.settle(id)));
                     let outcome = self.outcome(&end, ended.reported);
+                    if let Outcome::Measured { objectives, stopped, .. } = &outcome
+                        && let [value] = **objectives
+                    {
+                        let place = self.observations.len();
+                        self.shown.push(Shown { place, trial: id, value, stopped: *stopped });
+                    }
                     self.observations.push(Observation { trial: Some(id), point: ended.point, outcome });
                 }
                 json!({"ok": true})
@@ -197,14 +255,36 @@ impl Study {
     fn report(&mut self, id: u32, step: i64, value: f64) -> bool {
         let minimised = self.signs[0] * value;
         if let Some(pending) = self.pending.iter_mut().find(|pending| pending.trial == id)
+            && self.reports_objective
             && value.is_finite()
         {
             let best = pending.reported.best.map_or(minimised, |best| best.min(minimised));
             pending.reported = Reported { best: Some(best), last: Some(minimised) };
         }
         let Some(rule) = &mut self.rule else { return false };
-        rule.observe(id, 1, step, value);
+        self.reports += 1;
+        rule.observe(&Sample { at: self.reports, trial: id, attempt: 1, step, value });
         rule.verdict(id).is_some()
+    }
+
+    /// Gives every trial that was stopped the value that it would have reached, as far as the others tell by now.
+    fn bring_to_full_length(&mut self) {
+        let Some(rule) = self.rule.as_ref().filter(|_| self.reports_objective) else { return };
+        if !self.shown.iter().any(|shown| shown.stopped) {
+            return;
+        }
+        let end = |shown: &Shown| (!shown.stopped).then_some(shown.value);
+        let ended: Vec<_> = self.shown.iter().map(|shown| rule.course(shown.trial, end(shown))).collect();
+        let running: Vec<_> = self.pending.iter().map(|pending| rule.course(pending.trial, None)).collect();
+        let gains = Gains::of(ended.iter().chain(&running));
+        for (shown, course) in self.shown.iter().zip(&ended).filter(|(shown, _)| shown.stopped) {
+            let full = gains.full_length(course, shown.value, self.aggregate == Aggregate::Best);
+            if let Outcome::Measured { objectives, .. } = &mut self.observations[shown.place].outcome
+                && full.is_finite()
+            {
+                objectives[0] = full;
+            }
+        }
     }
 
     /// What the method is told. A trial that was stopped has what it reported, unless the caller says more.
@@ -237,18 +317,15 @@ fn engine(definition: &Definition, problem: &Problem) -> Result<Engine, GridOrde
         Method::Random => Engine::random(problem),
         Method::Grid => Engine::grid(problem, definition.order == GridOrder::Shuffled)?,
         Method::Sobol => Engine::sobol(problem),
-        Method::Tpe | Method::Bayes => Engine::tpe(problem),
+        Method::Tpe => Engine::tpe(problem),
+        Method::Bayes => Engine::bayes(problem),
         Method::Cmaes => Engine::cmaes(problem),
     })
 }
 
-/// The stopping rule of a definition.
-fn rule(definition: &Definition) -> Option<Hyperband> {
-    let stopping = definition.early_terminate.as_ref()?;
-    match &stopping.rule {
-        Rule::Hyperband { bands, eta, strict } => {
-            Some(Hyperband::new(bands, *eta, *strict, stopping.goal == Goal::Maximize))
-        }
-        Rule::Later { .. } => None,
-    }
+/// Whether the rule, if there is one, judges the first objective.
+fn reports_objective(definition: &Definition) -> bool {
+    let judged = definition.early_terminate.as_ref().map(|stopping| (&stopping.metric, stopping.goal));
+    let first = definition.objectives.first().map(|first| (&first.name, first.goal));
+    judged.is_none() || judged == first
 }
