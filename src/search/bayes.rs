@@ -9,9 +9,11 @@
 
 mod beliefs;
 mod ground;
+mod outlook;
 mod record;
 mod schedule;
 mod target;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,7 @@ use crate::search::bayes::beliefs::Beliefs;
 use crate::search::bayes::ground::{Ground, Known};
 use crate::search::bayes::record::ENGINE;
 use crate::search::bayes::target::{Facts, Target};
-use crate::search::gp::coordinates::Embedding;
+use crate::search::gp::coordinates::{Axis, Embedding};
 use crate::search::gp::evidence::Evidence;
 use crate::search::gp::fit::{self, Fitted};
 use crate::search::gp::kernel::{Hyper, Layout, Rows};
@@ -33,7 +35,9 @@ use crate::search::gp::posterior::Posterior;
 use crate::search::gp::warp::{Bend, Warp};
 use crate::search::{Hindrance, History, Problem, Proposal, Reason, Sobol, UsedUp};
 use crate::space::{Point, stream};
+pub use outlook::{ModelOutlook, Outlook, Recommended};
 pub use record::{Fit, ModelFit, Modelled, Scale};
+pub use transfer::standardised;
 
 /// The design has between so many ..
 const DESIGN_LEAST: usize = 4;
@@ -295,14 +299,15 @@ impl Bayes {
     fn scale(&self, target: &Target) -> Scale {
         match target.of {
             Modelled::Objective(_) => {
-                let own: Vec<f64> = target
-                    .values
-                    .iter()
-                    .zip(&target.extra)
-                    .filter(|(_, e)| **e == 0.0)
-                    .map(|(v, _)| *v)
-                    .collect();
-                Scale::Objective { warp: Warp::fit(&own), offset: 0.0, factor: 1.0 }
+                let (foreign, own): (Vec<usize>, Vec<usize>) =
+                    (0..target.values.len()).partition(|i| target.extra[*i] > 0.0);
+                let warp = Warp::fit(&own.iter().map(|i| target.values[*i]).collect::<Vec<_>>());
+                let row = |i: usize| self.ground.rows[target.indexes[i]].as_slice();
+                let own: Vec<_> = own.into_iter().map(|i| (row(i), warp.of(target.values[i]))).collect();
+                let foreign: Vec<_> = foreign.into_iter().map(|i| (row(i), target.values[i])).collect();
+                let is_category: Vec<bool> = self.embedding.axes().iter().map(Axis::is_category).collect();
+                let (offset, factor) = transfer::alignment(&own, &foreign, &is_category);
+                Scale::Objective { warp, offset, factor }
             }
             Modelled::Constraint(_) => Scale::Constraint(Bend::fit(&target.values)),
             Modelled::Failure => Scale::Failure,

@@ -12,7 +12,9 @@ mod taken;
 #[cfg(test)]
 mod testing;
 
-pub use bayes::{Bayes, Fit, ModelFit, Modelled, Proposed, Scale};
+pub use bayes::{
+    Bayes, Fit, ModelFit, ModelOutlook, Modelled, Outlook, Proposed, Recommended, Scale, standardised,
+};
 pub use grid::{Given, GridOrderError, GridSearch};
 pub use problem::{History, Impute, Observation, Outcome, Pending, Problem, Reported, UsedUp};
 pub use proposal::{Expected, Hindrance, Proposal, Reason};
