@@ -30,7 +30,7 @@ use crate::search::gp::coordinates::{Axis, Embedding};
 use crate::search::gp::evidence::Evidence;
 use crate::search::gp::fit::{self, Fitted};
 use crate::search::gp::kernel::{Hyper, Layout, Rows};
-use crate::search::gp::optimise::{SPREAD, Search, any_new};
+use crate::search::gp::optimise::{Effort, Search, any_new};
 use crate::search::gp::posterior::Posterior;
 use crate::search::gp::warp::{Bend, Warp};
 use crate::search::{Hindrance, History, Problem, Proposal, Reason, Sobol, UsedUp};
@@ -49,6 +49,8 @@ const DESIGN_TRIES: u32 = 64;
 const TWO_STARTS: usize = 200;
 /// .. then one in so many.
 const RESTART: u32 = 5;
+/// Each proposal's candidates are so many further in their sequence.
+const SLICE: u32 = 512;
 /// Mutations start from so many of the best points.
 const BEST: usize = 5;
 /// With more pending than this every second proposal explores.
@@ -209,12 +211,14 @@ impl Bayes {
 
     fn search(&self, trial: u32, beliefs: &Beliefs, known: &Known<'_>) -> Option<(Point, f64)> {
         let mut rng: ChaCha8Rng = stream(self.problem.seed, "bayes search", u64::from(trial));
-        let slice = trial.wrapping_mul(SPREAD as u32);
-        let spread = (0..SPREAD as u32).map(|i| self.full(&self.spread, slice.wrapping_add(i)));
+        let effort = Effort::of(beliefs.observations());
+        let slice = trial.wrapping_mul(SLICE);
+        let spread = (0..effort.spread as u32).map(|i| self.full(&self.spread, slice.wrapping_add(i)));
         let layout = Layout::of(&self.embedding);
         let search = Search {
             embedding: &self.embedding,
             layout: &layout,
+            effort,
             best: beliefs.best().iter().take(BEST).map(|row| self.embedding.filled(row)).collect(),
             spread: spread.collect(),
             known: &|point| known.has(point),
