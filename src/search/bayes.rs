@@ -9,9 +9,11 @@
 
 mod beliefs;
 mod ground;
+mod outlook;
 mod record;
 mod schedule;
 mod target;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -24,16 +26,18 @@ use crate::search::bayes::beliefs::Beliefs;
 use crate::search::bayes::ground::{Ground, Known};
 use crate::search::bayes::record::ENGINE;
 use crate::search::bayes::target::{Facts, Target};
-use crate::search::gp::coordinates::Embedding;
+use crate::search::gp::coordinates::{Axis, Embedding};
 use crate::search::gp::evidence::Evidence;
 use crate::search::gp::fit::{self, Fitted};
 use crate::search::gp::kernel::{Hyper, Layout, Rows};
-use crate::search::gp::optimise::{SPREAD, Search, any_new};
+use crate::search::gp::optimise::{Effort, Search, any_new};
 use crate::search::gp::posterior::Posterior;
 use crate::search::gp::warp::{Bend, Warp};
 use crate::search::{Hindrance, History, Problem, Proposal, Reason, Sobol, UsedUp};
 use crate::space::{Point, stream};
+pub use outlook::{ModelOutlook, Outlook, Recommended};
 pub use record::{Fit, ModelFit, Modelled, Scale};
+pub use transfer::standardised;
 
 /// The design has between so many ..
 const DESIGN_LEAST: usize = 4;
@@ -45,6 +49,8 @@ const DESIGN_TRIES: u32 = 64;
 const TWO_STARTS: usize = 200;
 /// .. then one in so many.
 const RESTART: u32 = 5;
+/// Each proposal's candidates are so many further in their sequence.
+const SLICE: u32 = 512;
 /// Mutations start from so many of the best points.
 const BEST: usize = 5;
 /// With more pending than this every second proposal explores.
@@ -205,12 +211,14 @@ impl Bayes {
 
     fn search(&self, trial: u32, beliefs: &Beliefs, known: &Known<'_>) -> Option<(Point, f64)> {
         let mut rng: ChaCha8Rng = stream(self.problem.seed, "bayes search", u64::from(trial));
-        let slice = trial.wrapping_mul(SPREAD as u32);
-        let spread = (0..SPREAD as u32).map(|i| self.full(&self.spread, slice.wrapping_add(i)));
+        let effort = Effort::of(beliefs.observations());
+        let slice = trial.wrapping_mul(SLICE);
+        let spread = (0..effort.spread as u32).map(|i| self.full(&self.spread, slice.wrapping_add(i)));
         let layout = Layout::of(&self.embedding);
         let search = Search {
             embedding: &self.embedding,
             layout: &layout,
+            effort,
             best: beliefs.best().iter().take(BEST).map(|row| self.embedding.filled(row)).collect(),
             spread: spread.collect(),
             known: &|point| known.has(point),
@@ -295,14 +303,15 @@ impl Bayes {
     fn scale(&self, target: &Target) -> Scale {
         match target.of {
             Modelled::Objective(_) => {
-                let own: Vec<f64> = target
-                    .values
-                    .iter()
-                    .zip(&target.extra)
-                    .filter(|(_, e)| **e == 0.0)
-                    .map(|(v, _)| *v)
-                    .collect();
-                Scale::Objective { warp: Warp::fit(&own), offset: 0.0, factor: 1.0 }
+                let (foreign, own): (Vec<usize>, Vec<usize>) =
+                    (0..target.values.len()).partition(|i| target.extra[*i] > 0.0);
+                let warp = Warp::fit(&own.iter().map(|i| target.values[*i]).collect::<Vec<_>>());
+                let row = |i: usize| self.ground.rows[target.indexes[i]].as_slice();
+                let own: Vec<_> = own.into_iter().map(|i| (row(i), warp.of(target.values[i]))).collect();
+                let foreign: Vec<_> = foreign.into_iter().map(|i| (row(i), target.values[i])).collect();
+                let is_category: Vec<bool> = self.embedding.axes().iter().map(Axis::is_category).collect();
+                let (offset, factor) = transfer::alignment(&own, &foreign, &is_category);
+                Scale::Objective { warp, offset, factor }
             }
             Modelled::Constraint(_) => Scale::Constraint(Bend::fit(&target.values)),
             Modelled::Failure => Scale::Failure,

@@ -17,7 +17,9 @@ mod taken;
 mod testing;
 mod tpe;
 
-pub use bayes::{Bayes, Fit, ModelFit, Modelled, Proposed, Scale};
+pub use bayes::{
+    Bayes, Fit, ModelFit, ModelOutlook, Modelled, Outlook, Proposed, Recommended, Scale, standardised,
+};
 pub use cmaes::Cmaes;
 pub use engine::Engine;
 pub use front::{hypervolume, pareto, ranks};

@@ -228,6 +228,12 @@ impl Beliefs {
         }
     }
 
+    /// How many rows the largest model has.
+    pub(super) fn observations(&self) -> usize {
+        let models = self.objectives.iter().map(|(posterior, _)| posterior).chain(&self.limits);
+        models.map(Posterior::len).max().unwrap_or(0)
+    }
+
     /// Rows of observed points to start from, the best first.
     pub(super) fn best(&self) -> &[Vec<f64>] {
         &self.best

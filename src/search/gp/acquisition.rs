@@ -104,11 +104,6 @@ impl Acquisition<'_> {
         self.objectives.iter().chain(&self.limits).copied()
     }
 
-    /// How many observations the largest model has.
-    pub(crate) fn observations(&self) -> usize {
-        self.models().map(Posterior::len).max().unwrap_or(0)
-    }
-
     /// The value where the models believe this, and its slopes.
     pub(crate) fn of(&self, at: &[Belief], slopes: &mut [Slope]) -> f64 {
         let objectives = self.objectives.len();

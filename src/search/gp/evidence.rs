@@ -16,8 +16,8 @@
 
 use libm::log;
 
-use crate::search::gp::kernel::{Hyper, Rows, matern};
-use crate::search::gp::linalg::Factor;
+use crate::search::gp::kernel::{Covariances, Hyper, Rows};
+use crate::search::gp::linalg::{Factor, dot};
 
 const LENGTH_MEAN: f64 = std::f64::consts::SQRT_2;
 const LENGTH_SD: f64 = 1.732_050_807_568_877_2;
@@ -33,19 +33,15 @@ const HALF_LN_TAU: f64 = 0.918_938_533_204_672_8;
 /// What is to be explained: values (n) at rows (n), and how much more noise than sn each has.
 pub(crate) struct Evidence<'a> {
     pub(crate) rows: &'a Rows,
-    pub(crate) y: &'a [f64],
-    pub(crate) extra: &'a [f64],
-    /// Of each pair a >= b, packed: p1'p1, p2'p2, the share of equal categories.
-    trends: Vec<[f64; 3]>,
+    y: &'a [f64],
+    extra: &'a [f64],
+    /// Of each row with those up to it: p1'p1, p2'p2, the share of equal categories.
+    trends: Vec<[Vec<f64>; 3]>,
 }
 
 impl<'a> Evidence<'a> {
     pub(crate) fn new(rows: &'a Rows, y: &'a [f64], extra: &'a [f64]) -> Evidence<'a> {
-        let n = rows.len();
-        let mut trends = Vec::with_capacity(n * (n + 1) / 2);
-        for a in 0..n {
-            trends.extend((0..=a).map(|b| rows.trend(a, b)));
-        }
+        let trends = (0..rows.len()).map(|a| rows.trend_parts(a)).collect();
         Evidence { rows, y, extra, trends }
     }
 
@@ -99,63 +95,47 @@ impl<'a> Evidence<'a> {
 
     /// The negative log marginal likelihood and its gradient.
     pub(crate) fn likelihood(&self, theta: &[f64]) -> Option<(f64, Vec<f64>)> {
-        let (n, d) = (self.rows.len(), self.rows.layout.axes());
+        let n = self.rows.len();
         let hyper = Hyper::of(theta);
-        let scaled = {
-            let mut scaled =
-                super::kernel::Scaled::new(&self.rows.layout, &Hyper { trend: [0.0; 3], ..hyper.clone() });
-            scaled.extend(self.rows, 0);
-            scaled
-        };
-        // K, m(r2) and dm/dr2 of each pair a >= b, packed
-        let pairs = n * (n + 1) / 2;
-        let (mut k, mut m, mut slopes) =
-            (Vec::with_capacity(pairs), Vec::with_capacity(pairs), Vec::with_capacity(pairs));
+        // m(r2) and dm/dr2 of each row with those before it
+        let mut materns = Vec::with_capacity(n);
+        let mut factor = Factor::default();
         for a in 0..n {
-            for b in 0..=a {
-                let (value, slope) = matern(scaled.squared_distance(a, b));
-                let trend = self.trends[k.len()];
-                let noise = if a == b { hyper.noise + self.extra[a] } else { 0.0 };
-                k.push(hyper.signal * value + weighted(&hyper.trend, &trend) + noise);
-                m.push(value);
-                slopes.push(slope);
+            let mut with = Covariances::default();
+            self.rows.matern(&hyper, self.rows, a, a + 1, &mut with);
+            let mut k: Vec<f64> = with.k.iter().map(|m| hyper.signal * m).collect();
+            for (t, part) in hyper.trend.iter().zip(&self.trends[a]) {
+                k.iter_mut().zip(part).for_each(|(k, part)| *k += t * part);
             }
+            k[a] += hyper.noise + self.extra[a];
+            factor.push(&k).ok()?;
+            materns.push(with);
         }
-        let factor = Factor::of(&k, n).ok()?;
         let mut alpha = self.y.to_vec();
         factor.solve_lower(&mut alpha);
         factor.solve_upper(&mut alpha);
-        let fit: f64 = self.y.iter().zip(&alpha).map(|(y, a)| y * a).sum();
-        let f = 0.5 * fit + factor.half_log_determinant() + n as f64 * HALF_LN_TAU;
+        let f = 0.5 * dot(self.y, &alpha) + factor.half_log_determinant() + n as f64 * HALF_LN_TAU;
 
         let inverse = factor.inverse();
-        let (columns, categories) = self.rows.widths();
-        let (mut columns, mut categories) = (vec![0.0; columns], vec![0.0; categories]);
-        let (mut signal, mut noise, mut trend) = (0.0, 0.0, [0.0; 3]);
-        let mut at = 0;
-        for a in 0..n {
-            for b in 0..=a {
-                // twice G off the diagonal: both triangles
-                let g = 0.5 * (inverse[at] - alpha[a] * alpha[b]) * if a == b { 1.0 } else { 2.0 };
-                signal += g * m[at];
-                for (sum, t) in trend.iter_mut().zip(&self.trends[at]) {
-                    *sum += g * t;
-                }
-                if a == b {
-                    noise += g;
-                } else {
-                    self.rows.add_differences(a, b, g * slopes[at], &mut columns, &mut categories);
-                }
-                at += 1;
+        let mut gradient = vec![0.0; theta.len()];
+        let (of_weights, rest) = gradient.split_at_mut(self.rows.layout.axes());
+        for (a, with) in materns.iter().enumerate() {
+            let start = a * (a + 1) / 2;
+            // twice G off the diagonal, for both triangles
+            let mut g: Vec<f64> =
+                inverse[start..=start + a].iter().zip(&alpha).map(|(k, b)| k - alpha[a] * b).collect();
+            g[a] *= 0.5;
+            rest[0] += dot(&g, &with.k);
+            rest[1] += g[a];
+            for (sum, part) in rest[2..].iter_mut().zip(&self.trends[a]) {
+                *sum += dot(&g, part);
             }
+            g.iter_mut().zip(&with.slopes).for_each(|(g, slope)| *g *= slope);
+            self.rows.add_differences(a, &g, of_weights);
         }
-        let mut gradient = self.rows.layout.sum_columns(&columns, &categories);
-        for (g, w) in gradient.iter_mut().zip(&hyper.weights) {
-            *g *= hyper.signal * w;
-        }
-        debug_assert_eq!(gradient.len(), d);
-        gradient.extend([signal * hyper.signal, noise * hyper.noise]);
-        gradient.extend(trend.iter().zip(&hyper.trend).map(|(sum, t)| sum * t));
+        of_weights.iter_mut().zip(&hyper.weights).for_each(|(g, w)| *g *= hyper.signal * w);
+        let [t1, t2, t3] = hyper.trend;
+        rest.iter_mut().zip([hyper.signal, hyper.noise, t1, t2, t3]).for_each(|(g, scale)| *g *= scale);
         Some((f, gradient))
     }
 
@@ -183,8 +163,4 @@ impl<'a> Evidence<'a> {
             gradient[i] += slope;
         }
     }
-}
-
-fn weighted(trend: &[f64; 3], parts: &[f64; 3]) -> f64 {
-    trend[0] * parts[0] + trend[1] * parts[1] + trend[2] * parts[2]
 }

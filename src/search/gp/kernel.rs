@@ -13,21 +13,21 @@
 //! Losses are bowl-shaped or monotone in most parameters; these 2m + 1 shrunken directions are learnt from ten trials.
 //! Derivatives are taken with respect to r2, which has no singularity at 0: dm/dr2 = -(5/6) (1 + r) exp(-r).
 //!
+//! Rows are kept by column, and a covariance is computed of one row with all others at once, column after column: every
+//! inner loop is elementwise over contiguous numbers, so that the bits do not depend on how it is vectorised.
+//!
 //! - [RW06] C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press, 2006.
 
-use libm::exp;
-
 use crate::search::gp::coordinates::Embedding;
-use crate::search::gp::linalg::{dot, squared_distance};
+use crate::search::gp::exp::exp_negative;
+use crate::search::gp::linalg::dot;
 
 const SQRT_3: f64 = 1.732_050_807_568_877_2;
 const SQRT_5: f64 = 2.236_067_977_499_79;
 /// The weight of a difference of flags beside one of numbers.
 const FLAG: f64 = 1.0 / 12.0;
-/// Rows are padded to a multiple of this.
-const LANES: usize = 4;
 
-/// Which columns a row has: numbers, then flags of numbers that may be absent, then categories.
+/// Which columns a row has: numbers, flags of numbers that may be absent, categories.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Layout {
     /// The axis of each number.
@@ -35,22 +35,22 @@ pub(crate) struct Layout {
     /// The place among the numbers of each that has a flag.
     flags: Vec<usize>,
     /// The axis of each category, and its value that stands for absent.
-    pub(crate) categories: Vec<(usize, u32)>,
+    categories: Vec<(usize, u32)>,
     axes: usize,
 }
 
-/// Rows of coordinates, as the kernel reads them.
+/// Rows of coordinates, by column.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rows {
     pub(crate) layout: Layout,
-    /// n x width: numbers and flags (scaled by sqrt(1/12)), padded with 0.
-    x: Vec<f64>,
-    /// n x categories.
-    c: Vec<u32>,
-    /// n x (padded m): p1 / sqrt(m).
-    p1: Vec<f64>,
-    /// n x (padded m): p2 / sqrt(m).
-    p2: Vec<f64>,
+    /// Numbers: z, 1/2 where absent.
+    z: Vec<Vec<f64>>,
+    /// Flags: 1 where absent.
+    flags: Vec<Vec<f64>>,
+    categories: Vec<Vec<u32>>,
+    /// p1 and p2 of each number.
+    p1: Vec<Vec<f64>>,
+    p2: Vec<Vec<f64>>,
     n: usize,
 }
 
@@ -67,29 +67,28 @@ pub(crate) struct Hyper {
     pub(crate) trend: [f64; 3],
 }
 
+/// The covariances of one row with n others, and what they are made of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Covariances {
+    /// k, without noise.
+    pub(crate) k: Vec<f64>,
+    /// dm/dr2.
+    pub(crate) slopes: Vec<f64>,
+    r2: Vec<f64>,
+}
+
 impl Hyper {
     /// Of theta = (ln w_1 .. ln w_d, ln sf, ln sn, ln t1, ln t2, ln t3).
     pub(crate) fn of(theta: &[f64]) -> Hyper {
         let d = theta.len().saturating_sub(5);
-        let at = |i: usize| theta.get(d + i).map_or(0.0, |t| exp(*t));
+        let at = |i: usize| theta.get(d + i).map_or(0.0, |t| libm::exp(*t));
         Hyper {
-            weights: theta[..d].iter().map(|t| exp(*t)).collect(),
+            weights: theta[..d].iter().map(|t| libm::exp(*t)).collect(),
             signal: at(0),
             noise: at(1),
             trend: [at(2), at(3), at(4)],
         }
     }
-}
-
-/// m(r2) and dm/dr2.
-pub(crate) fn matern(r2: f64) -> (f64, f64) {
-    let r = (5.0 * r2).sqrt();
-    let e = exp(-r);
-    ((1.0 + r + r * r / 3.0) * e, -(5.0 / 6.0) * (1.0 + r) * e)
-}
-
-fn padded(width: usize) -> usize {
-    width.next_multiple_of(LANES)
 }
 
 impl Layout {
@@ -108,47 +107,23 @@ impl Layout {
         Layout { numbers, flags, categories, axes: embedding.axes().len() }
     }
 
-    fn width(&self) -> usize {
-        padded(self.numbers.len() + self.flags.len())
-    }
-
-    fn trend_width(&self) -> usize {
-        padded(self.numbers.len())
-    }
-
-    /// The axes there are.
+    /// How many axes there are.
     pub(crate) fn axes(&self) -> usize {
         self.axes
-    }
-
-    /// The square root of each column's weight, 0 in the padding.
-    fn column_scales(&self, weights: &[f64]) -> Vec<f64> {
-        let of_number = |number: usize| weights[self.numbers[number]].sqrt();
-        let mut scales: Vec<f64> = (0..self.numbers.len()).map(of_number).collect();
-        scales.extend(self.flags.iter().map(|number| of_number(*number)));
-        scales.resize(self.width(), 0.0);
-        scales
-    }
-
-    /// Sums what belongs to columns into what belongs to axes.
-    pub(crate) fn sum_columns(&self, columns: &[f64], categories: &[f64]) -> Vec<f64> {
-        let mut axes = vec![0.0; self.axes];
-        for (number, axis) in self.numbers.iter().enumerate() {
-            axes[*axis] += columns[number];
-        }
-        for (flag, number) in self.flags.iter().enumerate() {
-            axes[self.numbers[*number]] += columns[self.numbers.len() + flag];
-        }
-        for ((axis, _), sum) in self.categories.iter().zip(categories) {
-            axes[*axis] += sum;
-        }
-        axes
     }
 }
 
 impl Rows {
     pub(crate) fn new(layout: Layout) -> Rows {
-        Rows { layout, x: Vec::new(), c: Vec::new(), p1: Vec::new(), p2: Vec::new(), n: 0 }
+        Rows {
+            z: vec![Vec::new(); layout.numbers.len()],
+            flags: vec![Vec::new(); layout.flags.len()],
+            categories: vec![Vec::new(); layout.categories.len()],
+            p1: vec![Vec::new(); layout.numbers.len()],
+            p2: vec![Vec::new(); layout.numbers.len()],
+            n: 0,
+            layout,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -156,250 +131,209 @@ impl Rows {
     }
 
     /// One more row: one z an axis, NaN where it is absent.
-    pub(crate) fn push(&mut self, z: &[f64]) {
+    pub(crate) fn push(&mut self, row: &[f64]) {
         let Layout { numbers, flags, categories, .. } = &self.layout;
         let scale = 1.0 / (numbers.len().max(1) as f64).sqrt();
-        for axis in numbers {
-            let z = z[*axis];
+        for (j, axis) in numbers.iter().enumerate() {
+            let z = row[*axis];
             let there = !z.is_nan();
-            self.x.push(if there { z } else { 0.5 });
-            self.p1.push(if there { scale * SQRT_3 * (2.0 * z - 1.0) } else { 0.0 });
-            self.p2.push(if there { scale * SQRT_5 * (6.0 * z * z - 6.0 * z + 1.0) } else { 0.0 });
+            self.z[j].push(if there { z } else { 0.5 });
+            self.p1[j].push(if there { scale * SQRT_3 * (2.0 * z - 1.0) } else { 0.0 });
+            self.p2[j].push(if there { scale * SQRT_5 * (6.0 * z * z - 6.0 * z + 1.0) } else { 0.0 });
         }
-        for number in flags {
-            self.x.push(if z[numbers[*number]].is_nan() { FLAG.sqrt() } else { 0.0 });
+        for (column, number) in self.flags.iter_mut().zip(flags) {
+            column.push(if row[numbers[*number]].is_nan() { 1.0 } else { 0.0 });
         }
-        for (axis, absent) in categories {
-            self.c.push(if z[*axis].is_nan() { *absent } else { z[*axis] as u32 });
+        for (column, (axis, absent)) in self.categories.iter_mut().zip(categories) {
+            column.push(if row[*axis].is_nan() { *absent } else { row[*axis] as u32 });
         }
         self.n += 1;
-        self.x.resize(self.n * self.layout.width(), 0.0);
-        self.p1.resize(self.n * self.layout.trend_width(), 0.0);
-        self.p2.resize(self.n * self.layout.trend_width(), 0.0);
     }
 
     /// Adds the rows of others.
     pub(crate) fn append(&mut self, others: &Rows) {
-        self.x.extend_from_slice(&others.x);
-        self.c.extend_from_slice(&others.c);
-        self.p1.extend_from_slice(&others.p1);
-        self.p2.extend_from_slice(&others.p2);
+        fn all<T: Copy>(to: &mut [Vec<T>], from: &[Vec<T>]) {
+            to.iter_mut().zip(from).for_each(|(to, from)| to.extend_from_slice(from));
+        }
+        all(&mut self.z, &others.z);
+        all(&mut self.flags, &others.flags);
+        all(&mut self.categories, &others.categories);
+        all(&mut self.p1, &others.p1);
+        all(&mut self.p2, &others.p2);
         self.n += others.n;
+    }
+
+    /// Keeps the first `n` rows.
+    pub(crate) fn truncate(&mut self, n: usize) {
+        fn all<T>(columns: &mut [Vec<T>], n: usize) {
+            columns.iter_mut().for_each(|column| column.truncate(n));
+        }
+        all(&mut self.z, n);
+        all(&mut self.flags, n);
+        all(&mut self.categories, n);
+        all(&mut self.p1, n);
+        all(&mut self.p2, n);
+        self.n = self.n.min(n);
     }
 
     /// Whether the first rows are these.
     pub(crate) fn starts_with(&self, others: &Rows) -> bool {
-        self.layout == others.layout && self.x.starts_with(&others.x) && self.c.starts_with(&others.c)
-    }
-
-    fn x(&self, i: usize) -> &[f64] {
-        let width = self.layout.width();
-        &self.x[i * width..(i + 1) * width]
-    }
-
-    fn c(&self, i: usize) -> &[u32] {
-        let width = self.layout.categories.len();
-        &self.c[i * width..(i + 1) * width]
-    }
-
-    fn p1(&self, i: usize) -> &[f64] {
-        let width = self.layout.trend_width();
-        &self.p1[i * width..(i + 1) * width]
-    }
-
-    fn p2(&self, i: usize) -> &[f64] {
-        let width = self.layout.trend_width();
-        &self.p2[i * width..(i + 1) * width]
-    }
-
-    /// p1'p1, p2'p2 and the share of equal categories of rows a and b.
-    pub(crate) fn trend(&self, a: usize, b: usize) -> [f64; 3] {
-        [dot(self.p1(a), self.p1(b)), dot(self.p2(a), self.p2(b)), self.share(a, b)]
-    }
-
-    fn share(&self, a: usize, b: usize) -> f64 {
-        let categories = self.layout.categories.len();
-        if categories == 0 {
-            return 0.0;
+        fn all<T: PartialEq>(of: &[Vec<T>], with: &[Vec<T>]) -> bool {
+            of.iter().zip(with).all(|(of, with)| of.starts_with(with))
         }
-        let equal = self.c(a).iter().zip(self.c(b)).filter(|(a, b)| a == b).count();
-        equal as f64 / categories as f64
+        self.layout == others.layout
+            && all(&self.z, &others.z)
+            && all(&self.flags, &others.flags)
+            && all(&self.categories, &others.categories)
     }
 
-    /// Adds h times the squared difference of each column of rows a and b, and h where categories differ.
-    pub(crate) fn add_differences(
+    /// r2 of row a of others with the first `n` of these.
+    fn distances(&self, hyper: &Hyper, others: &Rows, a: usize, r2: &mut Vec<f64>, n: usize) {
+        r2.clear();
+        r2.resize(n, 0.0);
+        let Layout { numbers, flags, categories, .. } = &self.layout;
+        for ((column, other), axis) in self.z.iter().zip(&others.z).zip(numbers) {
+            add_squares(r2, column, other[a], hyper.weights[*axis]);
+        }
+        for ((column, other), number) in self.flags.iter().zip(&others.flags).zip(flags) {
+            add_squares(r2, column, other[a], hyper.weights[numbers[*number]] * FLAG);
+        }
+        for ((column, other), (axis, _)) in self.categories.iter().zip(&others.categories).zip(categories) {
+            let (weight, at) = (hyper.weights[*axis], other[a]);
+            r2.iter_mut().zip(column).for_each(|(r2, c)| *r2 += if *c == at { 0.0 } else { weight });
+        }
+    }
+
+    /// Adds t1 p1'p1 + t2 p2'p2 + t3 share of row a of others with the first of these, as many as `k` has.
+    fn add_trend(&self, trend: &[f64; 3], others: &Rows, a: usize, k: &mut [f64]) {
+        let columns = self.p1.iter().zip(&self.p2).zip(others.p1.iter().zip(&others.p2));
+        for ((p1, p2), (a1, a2)) in columns {
+            let (a1, a2) = (trend[0] * a1[a], trend[1] * a2[a]);
+            k.iter_mut().zip(p1.iter().zip(p2)).for_each(|(k, (p1, p2))| *k += a1 * p1 + a2 * p2);
+        }
+        let each = trend[2] / self.categories.len().max(1) as f64;
+        for (column, other) in self.categories.iter().zip(&others.categories) {
+            let at = other[a];
+            k.iter_mut().zip(column).for_each(|(k, c)| *k += if *c == at { each } else { 0.0 });
+        }
+    }
+
+    /// The parts of the trend of row a with the rows up to it: p1'p1, p2'p2, share.
+    pub(crate) fn trend_parts(&self, a: usize) -> [Vec<f64>; 3] {
+        let part = |trend: [f64; 3]| {
+            let mut k = vec![0.0; a + 1];
+            self.add_trend(&trend, self, a, &mut k);
+            k
+        };
+        [part([1.0, 0.0, 0.0]), part([0.0, 1.0, 0.0]), part([0.0, 0.0, 1.0])]
+    }
+
+    /// The covariances of row a of others with the first `n` of these.
+    pub(crate) fn covariances(
         &self,
+        hyper: &Hyper,
+        others: &Rows,
         a: usize,
-        b: usize,
-        h: f64,
-        columns: &mut [f64],
-        categories: &mut [f64],
+        n: usize,
+        out: &mut Covariances,
     ) {
-        for ((sum, p), q) in columns.iter_mut().zip(self.x(a)).zip(self.x(b)) {
-            let gap = p - q;
-            *sum += h * (gap * gap);
-        }
-        for ((sum, p), q) in categories.iter_mut().zip(self.c(a)).zip(self.c(b)) {
-            *sum += if p == q { 0.0 } else { h };
+        self.matern(hyper, others, a, n, out);
+        out.k.iter_mut().for_each(|k| *k *= hyper.signal);
+        self.add_trend(&hyper.trend, others, a, &mut out.k);
+    }
+
+    /// m and dm/dr2 of row a of others with the first `n` of these.
+    pub(crate) fn matern(&self, hyper: &Hyper, others: &Rows, a: usize, n: usize, out: &mut Covariances) {
+        self.distances(hyper, others, a, &mut out.r2, n);
+        out.k.resize(n, 0.0);
+        out.slopes.resize(n, 0.0);
+        for ((k, slope), r2) in out.k.iter_mut().zip(&mut out.slopes).zip(&out.r2) {
+            let r = (5.0 * r2).sqrt();
+            let e = exp_negative(-r);
+            *k = (1.0 + r + r * r * (1.0 / 3.0)) * e;
+            *slope = -(5.0 / 6.0) * (1.0 + r) * e;
         }
     }
 
-    /// How many sums [`Rows::add_differences`] needs.
-    pub(crate) fn widths(&self) -> (usize, usize) {
-        (self.layout.width(), self.layout.categories.len())
+    /// k(x, x) of row a, without noise.
+    pub(crate) fn prior(&self, hyper: &Hyper, a: usize) -> f64 {
+        let mut k = hyper.signal + if self.categories.is_empty() { 0.0 } else { hyper.trend[2] };
+        for (p1, p2) in self.p1.iter().zip(&self.p2) {
+            k += hyper.trend[0] * (p1[a] * p1[a]) + hyper.trend[1] * (p2[a] * p2[a]);
+        }
+        k
+    }
+
+    /// Adds sum_b h_b d_j(a, b) to what belongs to each axis j, over the first rows b, as many as `h` has.
+    pub(crate) fn add_differences(&self, a: usize, h: &[f64], axes: &mut [f64]) {
+        let Layout { numbers, flags, categories, .. } = &self.layout;
+        for (column, axis) in self.z.iter().zip(numbers) {
+            axes[*axis] += sum_of_squares(h, column, column[a]);
+        }
+        for (column, number) in self.flags.iter().zip(flags) {
+            axes[numbers[*number]] += FLAG * sum_of_squares(h, column, column[a]);
+        }
+        for (column, (axis, _)) in self.categories.iter().zip(categories) {
+            let at = column[a];
+            axes[*axis] += h.iter().zip(column).map(|(h, c)| if *c == at { 0.0 } else { *h }).sum::<f64>();
+        }
+    }
+
+    /// The gradient of sum_i a_i k(x_i, x) in the numbers of x, row 0 of `at`, over the first rows, as many as `a` has;
+    /// `slopes` holds dm/dr2 of each. 0 for an absent number.
+    pub(crate) fn gradient(&self, hyper: &Hyper, at: &Rows, a: &[f64], slopes: &[f64]) -> Vec<f64> {
+        let h: Vec<f64> = a.iter().zip(slopes).map(|(a, slope)| a * slope).collect();
+        let sum: f64 = dot(&h, &vec![1.0; h.len()]);
+        let of = |(j, axis): (usize, &usize)| {
+            let Some([d1, d2]) = at.trend_slopes(j) else { return 0.0 };
+            // dr2/dz = 2 w (z - z_i)
+            let stationary = 2.0 * hyper.weights[*axis] * (at.z[j][0] * sum - dot(&h, &self.z[j]));
+            let trend =
+                [hyper.trend[0] * d1 * dot(a, &self.p1[j]), hyper.trend[1] * d2 * dot(a, &self.p2[j])];
+            hyper.signal * stationary + trend[0] + trend[1]
+        };
+        self.layout.numbers.iter().enumerate().map(of).collect()
+    }
+
+    /// The gradient of k(x, x) in the numbers of row 0.
+    pub(crate) fn prior_gradient(&self, hyper: &Hyper) -> Vec<f64> {
+        let of = |j: usize| {
+            let Some([d1, d2]) = self.trend_slopes(j) else { return 0.0 };
+            2.0 * (hyper.trend[0] * self.p1[j][0] * d1 + hyper.trend[1] * self.p2[j][0] * d2)
+        };
+        (0..self.z.len()).map(of).collect()
+    }
+
+    /// dp1/dz and dp2/dz of number j of row 0; none where it is absent.
+    fn trend_slopes(&self, j: usize) -> Option<[f64; 2]> {
+        let flag = self.layout.flags.iter().position(|number| *number == j);
+        if flag.is_some_and(|flag| self.flags[flag][0] == 1.0) {
+            return None;
+        }
+        let scale = 1.0 / (self.z.len().max(1) as f64).sqrt();
+        Some([scale * SQRT_3 * 2.0, scale * SQRT_5 * (12.0 * self.z[j][0] - 6.0)])
     }
 }
 
-/// Rows scaled by hyperparameters, so that a covariance is a distance and a dot product.
-#[derive(Clone, Debug)]
-pub(crate) struct Scaled {
-    hyper: Hyper,
-    layout: Layout,
-    /// sqrt(w) of each column.
-    scales: Vec<f64>,
-    /// w of each category.
-    category_weights: Vec<f64>,
-    /// n x width.
-    x: Vec<f64>,
-    /// n x (2 padded m): sqrt(t1) p1, sqrt(t2) p2.
-    p: Vec<f64>,
-    c: Vec<u32>,
-    n: usize,
+/// r2_i += w (x_i - at)^2
+fn add_squares(r2: &mut [f64], column: &[f64], at: f64, w: f64) {
+    for (r2, x) in r2.iter_mut().zip(column) {
+        let gap = x - at;
+        *r2 += w * (gap * gap);
+    }
 }
 
-impl Scaled {
-    pub(crate) fn new(layout: &Layout, hyper: &Hyper) -> Scaled {
-        Scaled {
-            scales: layout.column_scales(&hyper.weights),
-            category_weights: layout.categories.iter().map(|(axis, _)| hyper.weights[*axis]).collect(),
-            hyper: hyper.clone(),
-            layout: layout.clone(),
-            x: Vec::new(),
-            p: Vec::new(),
-            c: Vec::new(),
-            n: 0,
+/// sum_i h_i (x_i - at)^2, in eight partial sums.
+fn sum_of_squares(h: &[f64], column: &[f64], at: f64) -> f64 {
+    let column = &column[..h.len()];
+    let mut sums = [0.0f64; 8];
+    let (a, b) = (h.chunks_exact(8), column.chunks_exact(8));
+    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(h, x)| h * ((x - at) * (x - at))).sum();
+    for (h, x) in a.zip(b) {
+        for k in 0..8 {
+            let gap = x[k] - at;
+            sums[k] += h[k] * (gap * gap);
         }
     }
-
-    /// The rows from `from` on.
-    pub(crate) fn extend(&mut self, rows: &Rows, from: usize) {
-        for i in from..rows.len() {
-            self.push(rows, i);
-        }
-    }
-
-    /// Row i of others.
-    pub(crate) fn push(&mut self, rows: &Rows, i: usize) {
-        let roots = [self.hyper.trend[0].sqrt(), self.hyper.trend[1].sqrt()];
-        self.x.extend(rows.x(i).iter().zip(&self.scales).map(|(x, s)| x * s));
-        self.p.extend(rows.p1(i).iter().map(|p| p * roots[0]));
-        self.p.extend(rows.p2(i).iter().map(|p| p * roots[1]));
-        self.c.extend_from_slice(rows.c(i));
-        self.n += 1;
-    }
-
-    pub(crate) fn truncate(&mut self, n: usize) {
-        self.n = self.n.min(n);
-        self.x.truncate(self.n * self.layout.width());
-        self.p.truncate(self.n * 2 * self.layout.trend_width());
-        self.c.truncate(self.n * self.layout.categories.len());
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.n
-    }
-
-    fn x(&self, i: usize) -> &[f64] {
-        let width = self.layout.width();
-        &self.x[i * width..(i + 1) * width]
-    }
-
-    fn p(&self, i: usize) -> &[f64] {
-        let width = 2 * self.layout.trend_width();
-        &self.p[i * width..(i + 1) * width]
-    }
-
-    fn c(&self, i: usize) -> &[u32] {
-        let width = self.layout.categories.len();
-        &self.c[i * width..(i + 1) * width]
-    }
-
-    /// r2 of two of these rows.
-    pub(crate) fn squared_distance(&self, a: usize, b: usize) -> f64 {
-        let unequal = self.c(a).iter().zip(self.c(b)).zip(&self.category_weights);
-        let categories: f64 = unequal.map(|((p, q), w)| if p == q { 0.0 } else { *w }).sum();
-        squared_distance(self.x(a), self.x(b)) + categories
-    }
-
-    /// r2 and the trend's part of k between row i of these and row j of others.
-    fn parts(&self, i: usize, other: &Scaled, j: usize) -> (f64, f64) {
-        let mut r2 = squared_distance(self.x(i), other.x(j));
-        let mut trend = dot(self.p(i), other.p(j));
-        if !self.category_weights.is_empty() {
-            let mut equal = 0usize;
-            for ((w, p), q) in self.category_weights.iter().zip(self.c(i)).zip(other.c(j)) {
-                if p == q {
-                    equal += 1;
-                } else {
-                    r2 += w;
-                }
-            }
-            trend += self.hyper.trend[2] * (equal as f64 / self.category_weights.len() as f64);
-        }
-        (r2, trend)
-    }
-
-    /// k(x_i, x'_j), without noise.
-    pub(crate) fn covariance(&self, i: usize, other: &Scaled, j: usize) -> f64 {
-        let (r2, trend) = self.parts(i, other, j);
-        self.hyper.signal * matern(r2).0 + trend
-    }
-
-    /// k(x_i, x'_j) and sf dm/dr2.
-    pub(crate) fn covariance_and_slope(&self, i: usize, other: &Scaled, j: usize) -> (f64, f64) {
-        let (r2, trend) = self.parts(i, other, j);
-        let (m, slope) = matern(r2);
-        (self.hyper.signal * m + trend, self.hyper.signal * slope)
-    }
-
-    /// k(x_i, x_i), without noise.
-    pub(crate) fn prior(&self, i: usize) -> f64 {
-        let categories = if self.category_weights.is_empty() { 0.0 } else { self.hyper.trend[2] };
-        self.hyper.signal + dot(self.p(i), self.p(i)) + categories
-    }
-
-    /// The gradient of sum_i a_i k(x_i, x'_0) in the numbers of x'_0, where `slopes` holds sf dm/dr2 of each pair, and
-    /// that of k(x'_0, x'_0). `z` is the row of x'_0; the gradient of an absent number is 0.
-    pub(crate) fn gradient(&self, at: &Scaled, z: &[f64], a: &[f64], slopes: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        let m = self.layout.numbers.len();
-        let width = self.layout.trend_width();
-        // sum_i a_i 2 slope_i sqrt(w) (s' - s_i), s = sqrt(w) x
-        let mut of_k = vec![0.0; m];
-        let mut trend = vec![0.0; 2 * width];
-        for i in 0..a.len() {
-            let h = 2.0 * a[i] * slopes[i];
-            for ((sum, p), q) in of_k.iter_mut().zip(at.x(0)).zip(self.x(i)) {
-                *sum += h * (p - q);
-            }
-            for (sum, p) in trend.iter_mut().zip(self.p(i)) {
-                *sum += a[i] * p;
-            }
-        }
-        let mut of_prior = vec![0.0; m];
-        let scale = 1.0 / (m.max(1) as f64).sqrt();
-        let roots = [self.hyper.trend[0].sqrt(), self.hyper.trend[1].sqrt()];
-        for (j, axis) in self.layout.numbers.iter().enumerate() {
-            let z = z[*axis];
-            if z.is_nan() {
-                of_k[j] = 0.0;
-                continue;
-            }
-            // d p1 / dz and d p2 / dz, scaled as the rows are
-            let d1 = roots[0] * scale * SQRT_3 * 2.0;
-            let d2 = roots[1] * scale * SQRT_5 * (12.0 * z - 6.0);
-            of_k[j] = of_k[j] * self.scales[j] + trend[j] * d1 + trend[width + j] * d2;
-            of_prior[j] = 2.0 * (at.p(0)[j] * d1 + at.p(0)[width + j] * d2);
-        }
-        (of_k, of_prior)
-    }
+    sums.iter().sum::<f64>() + rest
 }

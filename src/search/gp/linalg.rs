@@ -1,8 +1,8 @@
 //! Lower triangular factors of symmetric positive definite matrices, grown row by row.
 //!
 //! Storage is packed by rows: row i holds i + 1 numbers and starts at i (i + 1) / 2, so that every inner loop is a dot
-//! product of two contiguous slices and a factor is grown by pushing and cut by truncating. Row i depends on the rows
-//! before it alone: a factor grown row by row has the bits of a fresh one, and one that was cut those of a smaller one.
+//! product of two contiguous slices and a factor is grown by pushing. Row i depends on the rows before it alone: a factor
+//! grown row by row has the bits of a fresh one.
 //! Sums are taken in a fixed order (eight partial sums), so that the bits are the same on every machine.
 
 /// A pivot below this is refused: the matrix is not positive definite in floating point.
@@ -22,22 +22,6 @@ pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
     for (p, q) in a.zip(b) {
         for k in 0..8 {
             sums[k] += p[k] * q[k];
-        }
-    }
-    sums.iter().sum::<f64>() + rest
-}
-
-/// sum_i (x_i - y_i)^2
-pub(crate) fn squared_distance(x: &[f64], y: &[f64]) -> f64 {
-    let n = x.len().min(y.len());
-    let (x, y) = (&x[..n], &y[..n]);
-    let mut sums = [0.0f64; 4];
-    let (a, b) = (x.chunks_exact(4), y.chunks_exact(4));
-    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(p, q)| (p - q) * (p - q)).sum();
-    for (p, q) in a.zip(b) {
-        for k in 0..4 {
-            let gap = p[k] - q[k];
-            sums[k] += gap * gap;
         }
     }
     sums.iter().sum::<f64>() + rest
@@ -97,14 +81,6 @@ impl Factor {
         self.packed.push(pivot.sqrt());
         self.rows += 1;
         Ok(())
-    }
-
-    /// Keeps the first `n` rows.
-    pub(crate) fn truncate(&mut self, n: usize) {
-        if n < self.rows {
-            self.packed.truncate(start(n));
-            self.rows = n;
-        }
     }
 
     pub(crate) fn row(&self, i: usize) -> &[f64] {

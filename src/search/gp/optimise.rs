@@ -14,21 +14,35 @@ use crate::search::gp::kernel::{Layout, Rows};
 use crate::search::gp::projected::minimise;
 use crate::space::{Point, normal_quantile, uniform};
 
-/// Candidates from all over the space.
-pub(crate) const SPREAD: usize = 512;
-/// Mutations of the best points.
-const MUTATIONS: usize = 512;
-/// How many candidates are refined.
-const STARTS: usize = 4;
+/// How much is compared and refined.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    /// Candidates from all over the space.
+    pub(crate) spread: usize,
+    /// Mutations of the best points.
+    mutations: usize,
+    /// How many candidates are predicted exactly, those that promise most.
+    predicted: usize,
+    /// How many candidates are refined.
+    starts: usize,
+}
+
+impl Effort {
+    /// With so many observations. What is left out above 200 was measured to gain nothing.
+    pub(crate) fn of(observations: usize) -> Effort {
+        match observations {
+            0..=150 => Effort { spread: 512, mutations: 512, predicted: usize::MAX, starts: 4 },
+            151..=200 => Effort { spread: 512, mutations: 512, predicted: 128, starts: 4 },
+            _ => Effort { spread: 256, mutations: 256, predicted: 64, starts: 2 },
+        }
+    }
+}
+
 /// Rounds of neighbourhood and L-BFGS.
 const ROUNDS: usize = 3;
 const ITERATIONS: usize = 50;
 /// A discrete space with so many points at most is compared whole.
 pub(crate) const WHOLE: u64 = 4096;
-/// With more observations than this only the most promising candidates are predicted exactly ..
-const MANY: usize = 150;
-/// .. at most so many.
-const PREDICTED: usize = 128;
 /// Neighbours of one category axis.
 const CATEGORIES: usize = 64;
 /// Draws before a space counts as hard to find a new point in.
@@ -40,6 +54,7 @@ const COUNTED: u64 = 1 << 20;
 pub(crate) struct Search<'a> {
     pub(crate) embedding: &'a Embedding,
     pub(crate) layout: &'a Layout,
+    pub(crate) effort: Effort,
     /// Full rows of the best observed points.
     pub(crate) best: Vec<Vec<f64>>,
     /// Full rows from all over the space.
@@ -69,8 +84,11 @@ impl Search<'_> {
         rows.extend(self.mutations(rng));
         let mut candidates = self.score(acquisition, rows);
         candidates.sort_by(|a, b| b.value.total_cmp(&a.value));
-        let mut found: Vec<Scored> =
-            candidates.iter().take(STARTS).map(|start| self.refine(acquisition, start.clone())).collect();
+        let mut found: Vec<Scored> = candidates
+            .iter()
+            .take(self.effort.starts)
+            .map(|start| self.refine(acquisition, start.clone()))
+            .collect();
         found.extend(candidates);
         found.sort_by(|a, b| b.value.total_cmp(&a.value));
         found
@@ -95,11 +113,12 @@ impl Search<'_> {
 
     /// The value of each row. With many observations only the most promising are kept.
     fn score(&self, acquisition: &Acquisition<'_>, mut rows: Vec<Vec<f64>>) -> Vec<Scored> {
-        if acquisition.observations() > MANY && rows.len() > PREDICTED {
+        if rows.len() > self.effort.predicted {
             let promises = acquisition.promises(&self.rows(&rows));
             let mut order: Vec<usize> = (0..rows.len()).collect();
             order.sort_by(|a, b| promises[*b].total_cmp(&promises[*a]).then(a.cmp(b)));
-            rows = order.into_iter().take(PREDICTED).map(|i| std::mem::take(&mut rows[i])).collect();
+            rows =
+                order.into_iter().take(self.effort.predicted).map(|i| std::mem::take(&mut rows[i])).collect();
         }
         let values = acquisition.values(&self.rows(&rows));
         rows.into_iter().zip(values).map(|(row, value)| Scored { row, value }).collect()
@@ -116,9 +135,9 @@ impl Search<'_> {
     /// The best observed points with some coordinates changed: two of them on average, or half.
     fn mutations(&self, rng: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
         let d = self.embedding.axes().len();
-        let mut out = Vec::with_capacity(MUTATIONS);
-        for index in 0..MUTATIONS {
-            let Some(base) = self.best.get(index * self.best.len() / MUTATIONS) else { break };
+        let mut out = Vec::with_capacity(self.effort.mutations);
+        for index in 0..self.effort.mutations {
+            let Some(base) = self.best.get(index * self.best.len() / self.effort.mutations) else { break };
             let changed = if uniform(rng) < 0.5 { 2.0 } else { 0.5 * d as f64 };
             let probability = (changed / d as f64).min(1.0);
             let always = (uniform(rng) * d as f64) as usize;

@@ -7,7 +7,7 @@
 //!
 //! - [RW06] C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press, 2006.
 
-use crate::search::gp::kernel::{Hyper, Rows, Scaled};
+use crate::search::gp::kernel::{Covariances, Hyper, Rows};
 use crate::search::gp::linalg::{Factor, NotPositive, dot};
 
 /// No variance is smaller.
@@ -19,9 +19,10 @@ const JITTERS: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
 #[derive(Clone, Debug)]
 pub(crate) struct Posterior {
     hyper: Hyper,
+    /// Observed rows, then believed ones.
     rows: Rows,
+    /// More noise, one an observed row.
     extra: Vec<f64>,
-    scaled: Scaled,
     factor: Factor,
     jitter: f64,
     y: Vec<f64>,
@@ -47,69 +48,52 @@ pub(crate) struct Local {
 impl Posterior {
     /// The rows' factor, with as little jitter as it needs.
     pub(crate) fn new(rows: &Rows, extra: &[f64], hyper: &Hyper) -> Result<Posterior, NotPositive> {
-        let mut scaled = Scaled::new(&rows.layout, hyper);
-        scaled.extend(rows, 0);
         for jitter in JITTERS {
             let mut posterior = Posterior {
                 hyper: hyper.clone(),
-                rows: Rows::new(rows.layout.clone()),
-                extra: Vec::new(),
-                scaled: scaled.clone(),
+                rows: rows.clone(),
+                extra: extra.to_vec(),
                 factor: Factor::default(),
                 jitter: jitter * hyper.signal,
                 y: Vec::new(),
                 alpha: Vec::new(),
             };
-            if posterior.factor_rows(extra, rows.len()).is_ok() {
-                posterior.rows = rows.clone();
-                posterior.extra = extra.to_vec();
+            if posterior.factor_rows().is_ok() {
                 return Ok(posterior);
             }
         }
         Err(NotPositive)
     }
 
-    fn factor_rows(&mut self, extra: &[f64], n: usize) -> Result<(), NotPositive> {
-        for i in self.factor.len()..n {
-            let mut k: Vec<f64> = (0..i).map(|j| self.scaled.covariance(i, &self.scaled, j)).collect();
-            k.push(
-                self.scaled.prior(i) + self.hyper.noise + extra.get(i).copied().unwrap_or(0.0) + self.jitter,
-            );
-            self.factor.push(&k)?;
+    /// Brings the factor up to the rows.
+    fn factor_rows(&mut self) -> Result<(), NotPositive> {
+        let mut with = Covariances::default();
+        for i in self.factor.len()..self.rows.len() {
+            self.rows.covariances(&self.hyper, &self.rows, i, i + 1, &mut with);
+            with.k[i] += self.hyper.noise + self.extra.get(i).copied().unwrap_or(0.0) + self.jitter;
+            self.factor.push(&with.k)?;
         }
         Ok(())
     }
 
     /// Whether the first rows are these, under the same hyperparameters.
     pub(crate) fn begins(&self, rows: &Rows, extra: &[f64], hyper: &Hyper) -> bool {
-        let n = self.rows.len();
-        self.hyper == *hyper
-            && rows.len() >= n
-            && self.rows.layout == rows.layout
-            && self.extra[..] == extra[..n]
-            && rows.starts_with(&self.rows)
+        self.hyper == *hyper && extra.starts_with(&self.extra) && rows.starts_with(&self.rows)
     }
 
     /// The same with the rows that are still missing. Where one does not fit, nothing is left to use.
     pub(crate) fn extend(mut self, rows: &Rows, extra: &[f64]) -> Result<Posterior, NotPositive> {
-        let from = self.rows.len();
-        self.scaled.truncate(from);
-        self.factor.truncate(from);
-        self.scaled.extend(rows, from);
-        self.factor_rows(extra, rows.len())?;
         self.rows = rows.clone();
         self.extra = extra.to_vec();
+        self.factor_rows()?;
         Ok(self)
     }
 
-    /// Adds believed rows; those that add nothing to the factor are left out.
+    /// Adds believed rows; one that adds nothing to the factor is left out, and so are those after it.
     pub(crate) fn believe(&mut self, rows: &Rows) {
-        for i in 0..rows.len() {
-            let at = self.scaled.len();
-            self.scaled.push(rows, i);
-            if self.factor_rows(&[], at + 1).is_err() {
-                self.scaled.truncate(at);
-            }
+        self.rows.append(rows);
+        if self.factor_rows().is_err() {
+            self.rows.truncate(self.factor.len());
         }
     }
 
@@ -123,7 +107,7 @@ impl Posterior {
 
     /// How many rows there are, believed ones among them.
     pub(crate) fn len(&self) -> usize {
-        self.scaled.len()
+        self.rows.len()
     }
 
     #[cfg(test)]
@@ -148,52 +132,40 @@ impl Posterior {
         self.alpha[i] / self.factor.inverse_diagonal(i).sqrt()
     }
 
-    /// Scaled copies of rows, for prediction.
-    fn scale(&self, rows: &Rows) -> Scaled {
-        let mut scaled = Scaled::new(&rows.layout, &self.hyper);
-        scaled.extend(rows, 0);
-        scaled
-    }
-
     /// Mean and an upper bound of the variance of each row: given the one observation that tells most of it.
     pub(crate) fn bounds(&self, rows: &Rows) -> Predictions {
-        let at = self.scale(rows);
+        let n = self.rows.len();
         let known: Vec<f64> =
-            (0..self.scaled.len()).map(|i| self.scaled.prior(i) + self.hyper.noise).collect();
+            (0..n).map(|i| 1.0 / (self.rows.prior(&self.hyper, i) + self.hyper.noise)).collect();
         let mut out = Predictions::default();
-        let mut k = vec![0.0; self.scaled.len()];
+        let mut with = Covariances::default();
         for q in 0..rows.len() {
-            let mut told = 0.0f64;
-            for (i, (k, known)) in k.iter_mut().zip(&known).enumerate() {
-                *k = self.scaled.covariance(i, &at, q);
-                told = told.max(*k * *k / known);
-            }
-            out.mean.push(dot(&k, &self.alpha));
-            out.variance.push((at.prior(q) - told).max(SMALLEST_VARIANCE));
+            self.rows.covariances(&self.hyper, rows, q, n, &mut with);
+            let told = with.k.iter().zip(&known).map(|(k, known)| k * k * known);
+            let told = told.fold(0.0, |most: f64, told| if told > most { told } else { most });
+            out.mean.push(dot(&with.k, &self.alpha));
+            out.variance.push((rows.prior(&self.hyper, q) - told).max(SMALLEST_VARIANCE));
         }
         out
     }
 
     /// Mean and variance of each row.
     pub(crate) fn predict(&self, rows: &Rows) -> Predictions {
-        let at = self.scale(rows);
-        let n = self.scaled.len();
+        let n = self.rows.len();
         let mut out = Predictions::default();
+        let mut with = Covariances::default();
         let mut v = vec![[0.0f64; 8]; n];
-        let mut k = vec![0.0; n];
         for block in (0..rows.len()).step_by(8) {
             let width = 8.min(rows.len() - block);
             for q in 0..width {
-                for (i, (k, v)) in k.iter_mut().zip(&mut v).enumerate() {
-                    *k = self.scaled.covariance(i, &at, block + q);
-                    v[q] = *k;
-                }
-                out.mean.push(dot(&k, &self.alpha));
+                self.rows.covariances(&self.hyper, rows, block + q, n, &mut with);
+                v.iter_mut().zip(&with.k).for_each(|(v, k)| v[q] = *k);
+                out.mean.push(dot(&with.k, &self.alpha));
             }
             self.factor.solve_lower_eight(&mut v);
             for q in 0..width {
                 let told: f64 = v.iter().map(|v| v[q] * v[q]).sum();
-                out.variance.push((at.prior(block + q) - told).max(SMALLEST_VARIANCE));
+                out.variance.push((rows.prior(&self.hyper, block + q) - told).max(SMALLEST_VARIANCE));
             }
         }
         out
@@ -201,31 +173,23 @@ impl Posterior {
 
     /// Mean and variance at one row (NaN where absent) and their gradients in the numbers, in the layout's order.
     pub(crate) fn local(&self, z: &[f64]) -> Local {
-        let mut rows = Rows::new(self.rows.layout.clone());
-        rows.push(z);
-        let at = self.scale(&rows);
-        let n = self.scaled.len();
-        let (mut k, mut slopes) = (Vec::with_capacity(n), Vec::with_capacity(n));
-        for i in 0..n {
-            let (value, slope) = self.scaled.covariance_and_slope(i, &at, 0);
-            k.push(value);
-            slopes.push(slope);
-        }
+        let mut at = Rows::new(self.rows.layout.clone());
+        at.push(z);
+        let mut with = Covariances::default();
+        self.rows.covariances(&self.hyper, &at, 0, self.rows.len(), &mut with);
+        let mean = dot(&with.k, &self.alpha);
         // beta = K^-1 k: variance = k(x, x) - k' beta, d variance = d k(x, x) - 2 beta' dk
-        let mut beta = k.clone();
+        let mut beta = with.k;
         self.factor.solve_lower(&mut beta);
         let told = dot(&beta, &beta);
         self.factor.solve_upper(&mut beta);
-        let (mean_gradient, _) = self.scaled.gradient(&at, z, &self.alpha, &slopes[..self.alpha.len()]);
-        let (of_k, mut variance_gradient) = self.scaled.gradient(&at, z, &beta, &slopes);
-        for (g, of_k) in variance_gradient.iter_mut().zip(of_k) {
-            *g -= 2.0 * of_k;
-        }
+        let of_k = self.rows.gradient(&self.hyper, &at, &beta, &with.slopes);
+        let of_prior = at.prior_gradient(&self.hyper);
         Local {
-            mean: dot(&k, &self.alpha),
-            variance: (at.prior(0) - told).max(SMALLEST_VARIANCE),
-            mean_gradient,
-            variance_gradient,
+            mean,
+            variance: (at.prior(&self.hyper, 0) - told).max(SMALLEST_VARIANCE),
+            mean_gradient: self.rows.gradient(&self.hyper, &at, &self.alpha, &with.slopes),
+            variance_gradient: of_prior.iter().zip(of_k).map(|(prior, of_k)| prior - 2.0 * of_k).collect(),
         }
     }
 }
