@@ -46,10 +46,10 @@ pub struct Evidence {
 }
 
 /// A stopping rule and what it knows of each trial.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Rule(Kind);
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 enum Kind {
     Hyperband(Hyperband),
     Asha(Ranked),
