@@ -11,7 +11,7 @@ use crate::stopping::{Evidence, Marks, Measure, Sample};
 /// How a run is judged by its own values.
 pub(super) trait Own {
     /// What is kept of a curve while it grows.
-    type Seen: Clone + Default + std::fmt::Debug + PartialEq;
+    type Seen: Clone + Default + std::fmt::Debug;
     /// Whether the other trials count.
     const COMPARES: bool;
 
@@ -23,7 +23,7 @@ pub(super) trait Own {
 }
 
 /// One of the rules, and what it knows of each trial.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Alone<R: Own> {
     rule: R,
     field: Field,

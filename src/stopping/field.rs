@@ -4,23 +4,27 @@
 //! the last) of those at steps up to the rung. One whose first value lies beyond several rungs is at the highest of them
 //! with that value. Values that are NaN are none, infinite ones the worst there is.
 //!
-//! Invariants: `places` ascend by rung; `standing` holds every trial that has a value, by its value so far.
+//! Invariants: `places` ascend by rung; every trial that has a value is in `standing` with its value so far, and the top
+//! of it is such an entry. What else is there is out of date: it goes when it comes to the top, or when it is the half.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::stopping::curve::{Change, Curve};
 use crate::stopping::ranking::{float, sortable};
 use crate::stopping::{Marks, Measure, Place, Sample};
 
 /// What is known of all trials.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Field {
     pub(super) measure: Measure,
     /// Ascending, each once.
     rungs: Vec<i64>,
     trials: BTreeMap<u32, Known>,
-    /// (value so far, to be minimised and sortable; trial).
-    standing: BTreeSet<(u64, u32)>,
+    /// (value so far, to be minimised and sortable; trial), the best on top.
+    standing: BinaryHeap<Reverse<(u64, u32)>>,
+    /// How many trials have a value.
+    valued: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,7 +43,7 @@ pub(super) struct Moved {
 
 impl Field {
     pub(super) fn new(rungs: Vec<i64>, measure: Measure) -> Field {
-        Field { measure, rungs, trials: BTreeMap::new(), standing: BTreeSet::new() }
+        Field { measure, rungs, trials: BTreeMap::new(), standing: BinaryHeap::new(), valued: 0 }
     }
 
     pub(super) fn rungs(&self) -> &[i64] {
@@ -99,18 +103,34 @@ impl Field {
 
     /// Puts marks in the place of a trial's.
     pub(super) fn remark(&mut self, trial: u32, marks: Marks) -> Moved {
-        if let Some(old) = self.standing_of(trial) {
-            self.standing.remove(&(old, trial));
-        }
+        let before = self.standing_of(trial);
         let known = self.trials.entry(trial).or_default();
         let old = std::mem::replace(&mut known.marks, marks);
-        if let Some(new) = self.standing_of(trial) {
-            self.standing.insert((new, trial));
-        }
+        self.stand(trial, before);
         let places = self.marks(trial).map_or(&[][..], |marks| &marks.places);
         let left_out =
             |these: &[Place], those: &[Place]| these.iter().filter(|p| !those.contains(p)).copied().collect();
         Moved { gone: left_out(&old.places, places), come: left_out(places, &old.places) }
+    }
+
+    /// The trial's value so far may be another one than it was.
+    fn stand(&mut self, trial: u32, before: Option<u64>) {
+        let now = self.standing_of(trial);
+        if now == before {
+            return;
+        }
+        self.valued = self.valued + usize::from(now.is_some()) - usize::from(before.is_some());
+        self.standing.extend(now.map(|now| Reverse((now, trial))));
+        if self.standing.len() > 2 * self.valued + 64 {
+            let all =
+                self.trials.keys().filter_map(|trial| Some(Reverse((self.standing_of(*trial)?, *trial))));
+            self.standing = all.collect();
+        }
+        while let Some(Reverse((value, trial))) = self.standing.peek().copied()
+            && self.standing_of(trial) != Some(value)
+        {
+            self.standing.pop();
+        }
     }
 
     /// The trial is final: its curve is let go.
@@ -155,18 +175,18 @@ impl Field {
 
     /// How many trials have a value.
     pub(super) fn len(&self) -> usize {
-        self.standing.len()
+        self.valued
     }
 
     /// The best value so far of any trial.
     pub(super) fn best(&self) -> Option<f64> {
-        self.standing.first().map(|(key, _)| self.measure.minimised(float(*key)))
+        self.standing.peek().map(|Reverse((key, _))| self.measure.minimised(float(*key)))
     }
 
     /// Whether no trial is better.
     pub(super) fn leads(&self, trial: u32) -> bool {
         let own = self.standing_of(trial);
-        own.is_some() && own == self.standing.first().map(|(key, _)| *key)
+        own.is_some() && own == self.standing.peek().map(|Reverse((key, _))| *key)
     }
 }
 

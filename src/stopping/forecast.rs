@@ -20,8 +20,10 @@ const FEWEST: u64 = 8;
 const MOST: usize = 64;
 /// Exponents that are tried: this many, from the first to the last, evenly in the logarithm.
 const EXPONENTS: (usize, f64, f64) = (20, 0.05, 2.0);
-/// The share of the full length before which nobody is judged, where the file does not say.
-pub(super) const SHARE: f64 = 0.2;
+/// The first step at which a run is judged where the file does not say: a fifth of its length.
+pub fn first_forecast(max_iter: i64) -> i64 {
+    max_iter / 5 + i64::from(max_iter % 5 > 0)
+}
 
 /// When to forecast, and for when.
 #[derive(Clone, Copy, Debug, PartialEq)]

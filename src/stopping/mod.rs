@@ -22,6 +22,7 @@ mod tests;
 mod threshold;
 
 pub use bands::{BadBands, bands};
+pub use forecast::first_forecast;
 pub use gain::{Course, Gains};
 pub use marks::{Marks, Place};
 pub use measure::Measure;

@@ -27,7 +27,7 @@ pub(super) enum Cut {
 }
 
 /// One of the rules, and what it knows of each trial.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Ranked {
     cut: Cut,
     field: Field,

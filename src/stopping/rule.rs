@@ -46,10 +46,10 @@ pub struct Evidence {
 }
 
 /// A stopping rule and what it knows of each trial.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Rule(Kind);
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 enum Kind {
     Hyperband(Hyperband),
     Asha(Ranked),
@@ -106,10 +106,9 @@ impl Rule {
         Rule(Kind::Patience(Alone::new(Patience { patience, min_delta, after }, gain_rungs(after), measure)))
     }
 
-    /// From `min_iter` (none: a fifth of `max_iter`) on runs that will hardly end as the best at `max_iter` stop.
+    /// From `min_iter` (none: [`first_forecast`](crate::stopping::first_forecast)) on runs that will hardly end as the best at `max_iter` stop.
     pub fn curve(max_iter: i64, min_iter: Option<i64>, measure: Measure) -> Rule {
-        let fifth = (max_iter as f64 * forecast::SHARE).ceil() as i64;
-        let after = min_iter.unwrap_or(fifth);
+        let after = min_iter.unwrap_or(forecast::first_forecast(max_iter));
         Rule(Kind::Curve(Alone::new(
             Forecast { after, max_iter },
             steps::rungs(1, Some(max_iter), steps::ETA),

@@ -17,7 +17,7 @@ pub(super) struct Threshold {
 
 impl Own for Threshold {
     /// The first value beyond a bound, with its step.
-    type Seen = Option<(i64, Bits)>;
+    type Seen = Option<(i64, f64)>;
     const COMPARES: bool = false;
 
     fn see(&self, seen: &mut Self::Seen, step: i64, value: f64, _: Measure) {
@@ -25,13 +25,12 @@ impl Own for Threshold {
             || self.max.is_some_and(|max| value > max)
             || self.min.is_some_and(|min| value < min);
         if seen.is_none() && step >= self.after && is_beyond {
-            *seen = Some((step, Bits(value.to_bits())));
+            *seen = Some((step, value));
         }
     }
 
     fn judge(&self, seen: &Self::Seen, _: f64, measure: Measure) -> Option<Evidence> {
-        let (step, bits) = (*seen)?;
-        let value = f64::from_bits(bits.0);
+        let (step, value) = (*seen)?;
         let (worse, other) = if measure.maximize { (self.min, self.max) } else { (self.max, self.min) };
         let is_beyond_other =
             other.is_some_and(|bound| if measure.maximize { value > bound } else { value < bound });
@@ -39,10 +38,6 @@ impl Own for Threshold {
         Some(Evidence { rung: step, value, threshold, count: 1, chance: None })
     }
 }
-
-/// A float that equals itself, NaN too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bits(u64);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use crate::stopping::Sample;
 use crate::sweep::curve::Watched;
 use crate::sweep::metrics::Metrics;
 use crate::sweep::proposals::Proposals;
+use crate::sweep::savings::Tally;
 use crate::sweep::state::{Birth, EarlyEnds, Ends, Spent, index, reaches_target};
 use crate::sweep::trial::{Kept, Live, Phase, Status};
 use crate::sweep::{
@@ -111,6 +112,7 @@ impl State {
             best: None,
             at_target: Default::default(),
             usage: Usage::default(),
+            tally: Tally::default(),
             touched: Default::default(),
             definition: definition.as_ref().clone(),
         })
@@ -207,6 +209,11 @@ impl State {
                 let live = self.current(*run)?;
                 let nonce = live.phase.nonce().map(str::to_owned);
                 live.phase = Phase::Stopping { nonce, then: *then, why: *why };
+            }
+            Body::RunSpared { run, evidence: _ } => {
+                self.current(*run)?;
+                self.trial_mut(run.trial)?.spared = true;
+                self.tally.audit.spared += 1;
             }
             Body::RunEnded { run, outcome, ended, marks } => {
                 self.end_run(*run, *outcome, ended, marks.as_deref())?

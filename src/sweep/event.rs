@@ -114,6 +114,9 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<Evidence>,
     },
+    /// The stopping rule condemned the run, and `early_terminate.audit` lets it go on: the rule judges its trial no more.
+    #[allow(missing_docs)]
+    RunSpared { run: Run, evidence: Evidence },
     /// The run is over for good.
     RunEnded {
         #[allow(missing_docs)]

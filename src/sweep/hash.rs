@@ -60,6 +60,9 @@ impl State {
         form.field("assignment", &self.definition.space.assignment(&trial.point));
         form.field("source", &trial.source);
         form.field("counts", &(trial.attempt, trial.crashes, trial.losses, trial.excluded, &trial.tags));
+        if trial.spared {
+            form.field("spared", &true);
+        }
         form.field("past", &trial.past.map(|past| (past.fence, past.seq)));
         match &trial.status {
             Status::Queued(Waiting::New) => form.field("queued", "new"),

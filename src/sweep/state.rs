@@ -16,6 +16,7 @@ use crate::stopping;
 use crate::sweep::curve::{Watched, feasible};
 use crate::sweep::metrics::Metrics;
 use crate::sweep::proposals::Proposals;
+use crate::sweep::savings::Tally;
 use crate::sweep::trial::{Live, Rank, Shown, Status, TrialState};
 use crate::sweep::{
     Actor, Budget, EndWhy, FailWhy, Marks, Origin, PauseHow, PauseWhy, Pos, Refusal, SweepId, TextRef,
@@ -111,6 +112,7 @@ pub struct State {
     /// Trials whose best feasible value reaches the target.
     pub(super) at_target: BTreeSet<Trial>,
     pub(super) usage: Usage,
+    pub(super) tally: Tally,
     /// Trials whose run is to be judged, since `due` last found nothing.
     pub(super) touched: BTreeSet<Trial>,
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::space::Assignment;
 use crate::sweep::apply::{EARLY, Misfit};
 use crate::sweep::curve::feasible;
+use crate::sweep::savings::{Length, Tally, Took};
 use crate::sweep::state::{EarlyEnds, index, reaches_target};
 use crate::sweep::trial::{Kept, Live, Past, Phase, Status, TrialState, Waiting, status};
 use crate::sweep::{
@@ -107,8 +108,11 @@ impl State {
     }
 
     pub(super) fn retry(&mut self, trial: Trial) -> Result<(), Misfit> {
+        self.count_length(trial, Tally::remove);
         let state = self.trial_mut(trial)?;
         state.kept = Kept::Curve(Box::default());
+        state.spared = false;
+        state.took = Took::default();
         state.crashes = 0;
         state.losses = 0;
         if let Some(rule) = &mut self.rule {
@@ -142,6 +146,9 @@ impl State {
         };
         let trial = self.trial_mut(run.trial)?;
         trial.past = Some(Past { fence, seq: ended.last_seq });
+        trial.took.wall_ms = trial.took.wall_ms.saturating_add(ended.wall_ms);
+        trial.took.gpu_ms =
+            trial.took.gpu_ms.saturating_add(ended.wall_ms.saturating_mul(u64::from(ended.gpus)));
         match outcome {
             Outcome::Queued(QueueWhy::Crashed) => trial.crashes += 1,
             Outcome::Queued(QueueWhy::Lost) => trial.losses += 1,
@@ -155,8 +162,26 @@ impl State {
             self.keep_marks(run.trial, marks)?;
             self.note_early_end(run.trial, outcome);
             self.best = self.better(self.best, run.trial);
+            self.count_length(run.trial, Tally::add);
+            self.note_audit(run.trial);
         }
         Ok(())
+    }
+
+    fn count_length(&mut self, trial: Trial, count: fn(&mut Tally, Length, Took)) {
+        let Some(state) = self.trial(trial) else { return };
+        if let (Some(length), took) = (state.length(), state.took) {
+            count(&mut self.tally, length, took);
+        }
+    }
+
+    /// A trial that was let go on has come to its end: was the rule wrong?
+    fn note_audit(&mut self, trial: Trial) {
+        let has_ended = |state: &TrialState| state.spared && state.length() == Some(Length::Full);
+        if self.trial(trial).is_some_and(has_ended) {
+            self.tally.audit.ended += 1;
+            self.tally.audit.wrong += u32::from(self.best == Some(trial));
+        }
     }
 
     /// The trial is final: its marks stand for its curve from now on.
