@@ -150,8 +150,8 @@ impl Run {
                 (low.min(*value), high.max(*value))
             });
         let all = self.range.map_or(0.0, |(low, high)| 0.5 * high - 0.5 * low);
-        // nothing at all, or next to nothing; halves, so that the differences are finite
-        !(0.5 * high - 0.5 * low > FLAT * all)
+        // where every trial failed the difference is that of nothing; halves, so that it is finite elsewhere
+        0.5 * high - 0.5 * low <= FLAT * all
     }
 
     fn restart(&mut self, problem: &Problem, axes: &[Axis]) {

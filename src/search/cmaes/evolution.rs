@@ -172,8 +172,8 @@ impl Evolution {
         }
         let white = self.covariance.whiten(&y_w);
         let lengths: Vec<f64> = ys.iter().map(|y| norm(&self.covariance.whiten(y))).collect();
-        for k in 0..d {
-            self.mean[k] = (self.mean[k] + self.sigma * self.scales[k] * y_w[k]).clamp(0.0, 1.0);
+        for ((mean, y), scale) in self.mean.iter_mut().zip(&y_w).zip(&self.scales) {
+            *mean = (*mean + self.sigma * scale * y).clamp(0.0, 1.0);
         }
         let pull = sqrt(s.c_sigma * (2.0 - s.c_sigma) * s.mu_eff);
         self.path_sigma.iter_mut().zip(&white).for_each(|(p, y)| *p = (1.0 - s.c_sigma) * *p + pull * y);
