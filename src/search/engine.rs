@@ -97,7 +97,8 @@ impl Engine {
 mod tests {
     use super::*;
     use crate::search::Observation;
-    use crate::search::testing::{coordinates, failed, measured, mixed, problem};
+    use crate::search::testing::{coordinates, failed, leaf, measured, mixed, pending, problem, words};
+    use crate::space::Space;
 
     type Make = fn(&Problem) -> Engine;
     const METHODS: [Make; 5] = [Engine::random, Engine::sobol, Engine::tpe, Engine::cmaes, Engine::bayes];
@@ -107,20 +108,20 @@ mod tests {
         let problem = problem(mixed(), 4);
         let mut engine = make(&problem);
         let mut told: Vec<Observation> = Vec::new();
-        let (mut pending, mut proposed) = (Vec::new(), Vec::<Proposed>::new());
+        let (mut running, mut proposed) = (Vec::new(), Vec::<Proposed>::new());
         for trial in 1..=n {
             if anew {
                 engine = make(&problem);
                 proposed.iter().filter_map(|one| one.fit.clone()).for_each(|fit| engine.record(fit));
             }
-            let one = engine.propose(trial, &History { observations: &told, pending: &pending }).unwrap();
+            let one = engine.propose(trial, &History { observations: &told, pending: &running }).unwrap();
             if let Some(fit) = one.fit.clone() {
                 engine.record(fit);
             }
-            pending.push(crate::search::testing::pending(trial, one.proposal.point.clone()));
+            running.push(pending(trial, one.proposal.point.clone()));
             proposed.push(one);
-            if pending.len() > 3 {
-                let ended = pending.remove(trial as usize % 3);
+            if running.len() > 3 {
+                let ended: crate::search::Pending = running.remove(trial as usize % 3);
                 let value: f64 = coordinates(&ended.point).iter().sum();
                 told.push(if trial % 7 == 0 {
                     failed(ended.trial, ended.point)
@@ -146,10 +147,8 @@ mod tests {
 
     #[test]
     fn a_grid_gives_what_is_left() {
-        use crate::search::testing::{leaf, pending, words};
         let space =
-            crate::space::Space::new(vec![leaf("a", words(&["x", "y", "z"])), leaf("b", words(&["u", "v"]))])
-                .unwrap();
+            Space::new(vec![leaf("a", words(&["x", "y", "z"])), leaf("b", words(&["u", "v"]))]).unwrap();
         for shuffled in [false, true] {
             let problem = problem(space.clone(), 1);
             let mut engine = Engine::grid(&problem, shuffled).unwrap();

@@ -281,7 +281,7 @@ fn wrong_requests_say_what_is_wrong() {
             json!({"op": "tell", "id": id, "state": "dead"}),
             "'state' must be succeeded, stopped or failed, here it is \"dead\"",
         ),
-        (json!({"op": "tell", "id": 7, "value": 1}), "there is no trial 7: 1 were asked for"),
+        (json!({"op": "tell", "id": 7, "value": 1}), "there is no trial 7: the last one is 1"),
         (json!({"op": "tell", "id": id, "value": 1, "vlaue": 2}), "'tell' has no key 'vlaue'"),
         (
             json!({"op": "report", "id": id, "step": 1.5, "value": 1}),
@@ -308,7 +308,7 @@ fn wrong_requests_say_what_is_wrong() {
 }
 
 #[test]
-fn the_files_rule_stops_the_worse_of_two() {
+fn the_files_rule_stops_the_worst_of_three() {
     let home = Home::new();
     // hyperband counts reports, asha reads steps
     let rules = ["{type: hyperband, min_iter: 2, eta: 3}", "{type: asha, min_iter: 1, max_iter: 9}"];
@@ -316,19 +316,19 @@ fn the_files_rule_stops_the_worse_of_two() {
     for (rule, (goal, sign)) in rules.into_iter().flat_map(|rule| goals.map(|goal| (rule, goal))) {
         let space = format!("{}early_terminate: {rule}\n", SPACE.replace("minimize", goal));
         let mut talk = Talk::start(&home, &space, &[]);
-        let ids = [talk.ask().0, talk.ask().0];
+        let ids = [talk.ask().0, talk.ask().0, talk.ask().0];
         let mut stops = Vec::new();
         for step in 0..2 {
-            for (id, value) in ids.iter().zip([0.5, 0.9]) {
+            for (id, value) in ids.iter().zip([0.6, 0.5, 0.9]) {
                 let reply = talk.send(json!({"op": "report", "id": id, "step": step, "value": sign * value}));
                 stops.push(reply["stop"].as_bool().unwrap());
             }
         }
-        assert_eq!(stops, [false, false, false, true], "{rule} {goal}");
-        assert_eq!(talk.send(json!({"op": "tell", "id": ids[1], "state": "stopped"})), json!({"ok": true}));
+        assert_eq!(stops, [false, false, false, false, false, true], "{rule} {goal}");
+        assert_eq!(talk.send(json!({"op": "tell", "id": ids[2], "state": "stopped"})), json!({"ok": true}));
         assert_eq!(
-            talk.error(json!({"op": "report", "id": ids[1], "step": 3, "value": 1})),
-            "trial 2 has ended already"
+            talk.error(json!({"op": "report", "id": ids[2], "step": 3, "value": 1})),
+            "trial 3 has ended already"
         );
     }
 }
@@ -370,7 +370,8 @@ fn a_space_that_is_used_up_says_so() {
         let reply = talk.send(json!({"op": "ask", "n": 9}));
         assert_eq!(reply["trials"].as_array().unwrap().len(), 5, "{method}");
         assert_eq!(talk.error(json!({"op": "ask"})), "every point of the space was proposed", "{method}");
-        assert_eq!(talk.send(json!({"op": "tell", "id": 1, "value": 1})), json!({"ok": true}), "{method}");
+        let last = &reply["trials"][4]["id"];
+        assert_eq!(talk.send(json!({"op": "tell", "id": last, "value": 1})), json!({"ok": true}), "{method}");
     }
 }
 

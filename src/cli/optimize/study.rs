@@ -29,8 +29,10 @@ pub(super) struct Study {
     reports: u64,
     /// The file's own points, which are tried first.
     enqueued: Vec<Point>,
-    /// How many trials were asked for.
-    asked: u32,
+    /// How many of them were.
+    started: usize,
+    /// How many trials there are, added ones too: the last one's id.
+    trials: u32,
     observations: Vec<Observation>,
     pending: Vec<Pending>,
     /// What was told of each observation that has one objective, and by which trial.
@@ -51,8 +53,8 @@ struct Shown {
 /// Why a request that reads well is not carried out.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(super) enum Refused {
-    #[error("there is no trial {id}: {asked} were asked for")]
-    NoTrial { id: u32, asked: u32 },
+    #[error("there is no trial {id}: the last one is {trials}")]
+    NoTrial { id: u32, trials: u32 },
     #[error("trial {id} has ended already")]
     Ended { id: u32 },
     #[error("{wanted} values are needed, one an objective; here are {given}")]
@@ -90,7 +92,8 @@ impl Study {
             reports_objective: reports_objective(definition),
             reports: 0,
             enqueued: enqueued.collect(),
-            asked: 0,
+            started: 0,
+            trials: 0,
             observations: Vec::new(),
             pending: Vec::new(),
             shown: Vec::new(),
@@ -106,8 +109,8 @@ impl Study {
         let before = self.pending.len();
         let mut points = Vec::new();
         let mut used_up = None;
-        for trial in self.asked + 1..=self.asked.saturating_add(n) {
-            match self.next(trial) {
+        for (k, trial) in (0..n as usize).zip(self.trials + 1..) {
+            match self.next(k, trial) {
                 Ok(point) => {
                     self.pending.push(Pending { trial, point: point.clone(), reported: Reported::default() });
                     points.push(point);
@@ -125,8 +128,9 @@ impl Study {
         }
     }
 
-    fn next(&mut self, trial: u32) -> Result<Point, UsedUp> {
-        if let Some(start) = self.enqueued.get(trial as usize - 1) {
+    /// What becomes `trial`, the k-th (from 0) of those that are asked for now.
+    fn next(&mut self, k: usize, trial: u32) -> Result<Point, UsedUp> {
+        if let Some(start) = self.enqueued.get(self.started + k) {
             return Ok(start.clone());
         }
         let history = History { observations: &self.observations, pending: &self.pending };
@@ -156,13 +160,14 @@ impl Study {
 
     /// A proposed point becomes the next trial.
     pub(super) fn start(&mut self, point: Point) {
-        self.asked += 1;
-        self.pending.push(Pending { trial: self.asked, point, reported: Reported::default() });
+        self.trials += 1;
+        self.started += 1;
+        self.pending.push(Pending { trial: self.trials, point, reported: Reported::default() });
     }
 
     /// The id of the next trial.
     pub(super) fn next_id(&self) -> u32 {
-        self.asked + 1
+        self.trials + 1
     }
 
     /// An answered `ask` as a history has it: reading it back gives the same points, and the fit they were made with.
@@ -225,7 +230,9 @@ impl Study {
             Request::Add { params, end } => {
                 if let Ok(point) = self.point(&params) {
                     let outcome = self.outcome(&end, Reported::default());
-                    self.observations.push(Observation { trial: None, point, outcome });
+                    // known to the method as any other
+                    self.trials += 1;
+                    self.observations.push(Observation { trial: Some(self.trials), point, outcome });
                 }
                 json!({"ok": true})
             }
@@ -233,8 +240,8 @@ impl Study {
     }
 
     fn is_pending(&self, id: u32) -> Result<(), Refused> {
-        if id == 0 || id > self.asked {
-            return Err(Refused::NoTrial { id, asked: self.asked });
+        if id == 0 || id > self.trials {
+            return Err(Refused::NoTrial { id, trials: self.trials });
         }
         let is_there = self.pending.iter().any(|pending| pending.trial == id);
         is_there.then_some(()).ok_or(Refused::Ended { id })
