@@ -90,6 +90,14 @@ pub struct History<'a> {
     pub pending: &'a [Pending],
 }
 
+impl<'a> History<'a> {
+    /// The points of all trials, finished or not.
+    pub fn points(&self) -> impl Iterator<Item = &'a Point> + use<'a> {
+        let ended = self.observations.iter().map(|observation| &observation.point);
+        ended.chain(self.pending.iter().map(|pending| &pending.point))
+    }
+}
+
 /// Every point of the space was proposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("every point of the space was proposed")]

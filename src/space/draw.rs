@@ -113,7 +113,7 @@ impl Distribution {
     }
 
     /// The step of a quantised distribution.
-    pub(super) fn step(&self) -> Option<Step> {
+    pub fn step(&self) -> Option<Step> {
         match self {
             Distribution::QUniform { q, .. }
             | Distribution::QLogUniform { q, .. }

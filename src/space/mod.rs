@@ -23,5 +23,6 @@ pub use grid::{Count, Grid, Shuffled};
 pub use parameter::{Condition, Distribution, Leaf, Step};
 pub use point::{Coordinate, Point};
 pub use space::Space;
+pub use special::{normal_cdf, normal_quantile};
 pub use stream::{stream, uniform};
 pub use value::{Assignment, Value, float_name, named_float};

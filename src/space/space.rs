@@ -100,6 +100,17 @@ impl Space {
         Point::new(coordinates)
     }
 
+    /// The point with these coordinates, one a leaf; those of leaves that do not exist there are left out.
+    pub fn of(&self, coordinates: &[Coordinate]) -> Point {
+        let mut kept = vec![Coordinate::Absent; self.leaves.len()];
+        for &leaf in &self.order {
+            if self.exists(leaf, &kept) {
+                kept[leaf] = coordinates.get(leaf).copied().unwrap_or(Coordinate::Absent);
+            }
+        }
+        Point::new(kept)
+    }
+
     /// The point at 0.5 in every leaf.
     pub fn midpoint(&self) -> Point {
         self.at(&[])

@@ -12,7 +12,7 @@
 use libm::{erfc, exp, lgamma, log, log1p};
 
 /// The standard normal's distribution function.
-pub(super) fn normal_cdf(z: f64) -> f64 {
+pub fn normal_cdf(z: f64) -> f64 {
     0.5 * erfc(-z * std::f64::consts::FRAC_1_SQRT_2)
 }
 
@@ -22,7 +22,7 @@ fn polynomial(coefficients: &[f64], x: f64) -> f64 {
 }
 
 /// The standard normal's quantile [W88, PPND16]; 0 < u < 1.
-pub(super) fn normal_quantile(u: f64) -> f64 {
+pub fn normal_quantile(u: f64) -> f64 {
     let q = u - 0.5;
     if q.abs() <= 0.425 {
         let r = 0.180625 - q * q;

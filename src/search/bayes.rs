@@ -1,0 +1,364 @@
+//! `bayes`: Gaussian processes over what was observed, and the trial from which most is expected.
+//!
+//! A proposal is a function of the problem, the history and the last recorded fit alone. The engine keeps what it
+//! computed for one proposal to save time at the next; an engine made anew from the last recorded fit proposes the same,
+//! bit for bit. Fits happen on a schedule that counts observations. A fit that a proposal was made with, and that was not
+//! recorded yet, comes with the proposal; [`Bayes::record`] tells the engine that it was recorded.
+//!
+//! The first trials are a design: the centre of the space, then points of a scrambled Sobol sequence.
+
+mod beliefs;
+mod ground;
+mod outlook;
+mod record;
+mod schedule;
+mod target;
+mod transfer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha8Rng;
+
+use crate::search::bayes::beliefs::Beliefs;
+use crate::search::bayes::ground::{Ground, Known};
+use crate::search::bayes::record::ENGINE;
+use crate::search::bayes::target::{Facts, Target};
+use crate::search::gp::coordinates::{Axis, Embedding};
+use crate::search::gp::evidence::Evidence;
+use crate::search::gp::fit::{self, Fitted};
+use crate::search::gp::kernel::{Hyper, Layout, Rows};
+use crate::search::gp::optimise::{Effort, Search, any_new};
+use crate::search::gp::posterior::Posterior;
+use crate::search::gp::warp::{Bend, Warp};
+use crate::search::{Hindrance, History, Problem, Proposal, Reason, Sobol, UsedUp};
+use crate::space::{Point, stream};
+pub use outlook::{ModelOutlook, Outlook, Recommended};
+pub use record::{Fit, ModelFit, Modelled, Scale};
+pub use transfer::standardised;
+
+/// The design has between so many ..
+const DESIGN_LEAST: usize = 4;
+/// .. and so many trials, one more than there are dimensions in between.
+const DESIGN_MOST: usize = 8;
+/// How many points of the design's sequence are looked at.
+const DESIGN_TRIES: u32 = 64;
+/// Up to so many observations every fit has two starts ..
+const TWO_STARTS: usize = 200;
+/// .. then one in so many.
+const RESTART: u32 = 5;
+/// Each proposal's candidates are so many further in their sequence.
+const SLICE: u32 = 512;
+/// Mutations start from so many of the best points.
+const BEST: usize = 5;
+/// With more pending than this every second proposal explores.
+const MANY_PENDING: usize = 4;
+
+/// The engine of one sweep.
+#[derive(Debug)]
+pub struct Bayes {
+    problem: Problem,
+    embedding: Embedding,
+    design: Sobol,
+    spread: Sobol,
+    recorded: Option<Fit>,
+    // caches
+    ground: Ground,
+    eager: Option<Eager>,
+    posteriors: BTreeMap<Modelled, Posterior>,
+}
+
+/// A proposal, and the fit it was made with if that was not recorded yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proposed {
+    /// The proposal.
+    pub proposal: Proposal,
+    /// To be recorded with it.
+    pub fit: Option<Fit>,
+}
+
+/// A fit that was made from a recorded one, and what it was made of.
+#[derive(Debug)]
+struct Eager {
+    from: Option<Fit>,
+    targets: Vec<Target>,
+    fit: Result<Fit, Hindrance>,
+}
+
+/// The fit that a proposal is made with.
+#[derive(Debug)]
+struct Model {
+    fit: Fit,
+    is_new: bool,
+    targets: Vec<Target>,
+}
+
+impl Bayes {
+    /// The engine of a sweep that has recorded no fit.
+    pub fn new(problem: Problem) -> Bayes {
+        let embedding = Embedding::new(&problem.space);
+        let axes = embedding.axes().len();
+        Bayes {
+            design: Sobol::new(axes, problem.seed, "bayes design"),
+            spread: Sobol::new(axes, problem.seed, "bayes candidates"),
+            problem,
+            embedding,
+            recorded: None,
+            ground: Ground::default(),
+            eager: None,
+            posteriors: BTreeMap::new(),
+        }
+    }
+
+    /// The engine of a sweep, from the last fit that it recorded.
+    pub fn restore(problem: Problem, fit: Option<Fit>) -> Bayes {
+        Bayes { recorded: fit, ..Bayes::new(problem) }
+    }
+
+    /// A fit was recorded: later proposals start from it.
+    pub fn record(&mut self, fit: Fit) {
+        self.recorded = Some(fit);
+    }
+
+    /// What becomes `trial`.
+    pub fn propose(&mut self, trial: u32, history: &History<'_>) -> Result<Proposed, UsedUp> {
+        self.follow(history);
+        let designed = self.design_point(history);
+        if let Some(proposal) = designed {
+            return Ok(Proposed { proposal, fit: None });
+        }
+        let model = match self.model(history) {
+            Ok(model) => model,
+            Err(why) => return self.fall_back(trial, history, why),
+        };
+        let beliefs = match self.beliefs(&model, trial, history) {
+            Ok(beliefs) => beliefs,
+            Err(why) => return self.fall_back(trial, history, why),
+        };
+        let known = self.ground.known(&self.embedding, history);
+        let proposal = match self.search(trial, &beliefs, &known) {
+            Some((point, acquisition)) => {
+                let expected = beliefs.expected(&self.embedding.row(&point));
+                let exploring = beliefs.is_exploring();
+                Proposal { point, reason: Reason::Model { acquisition, expected, exploring } }
+            }
+            None => Proposal { point: self.any_new(trial, &known).ok_or(UsedUp)?, reason: Reason::Unused },
+        };
+        Ok(Proposed { proposal, fit: model.is_new.then_some(model.fit) })
+    }
+
+    /// Does ahead what the next proposal would have to do first: the fit and its factors. It never changes what is
+    /// proposed.
+    pub fn prepare(&mut self, history: &History<'_>) {
+        self.follow(history);
+        if self.design_point(history).is_none() {
+            // a fit that fails now is remembered, and fails the proposal in the same way
+            let _ = self.model(history);
+        }
+    }
+
+    fn follow(&mut self, history: &History<'_>) {
+        if !self.ground.follow(&mut self.embedding, history.observations) {
+            self.posteriors.clear();
+            self.eager = None;
+        }
+    }
+
+    /// The next point of the design, while it lasts: until the design's number of trials was proposed, and the models
+    /// have something to go by.
+    fn design_point(&self, history: &History<'_>) -> Option<Proposal> {
+        let axes = self.embedding.axes().len();
+        let size = (axes + 1).clamp(DESIGN_LEAST, DESIGN_MOST);
+        let proposed = self.ground.own + history.pending.len();
+        let facts = Facts::new(&self.problem, history.observations);
+        let foreign = history.observations.len() - self.ground.own;
+        let is_enough = facts.measured >= 2 || (facts.mostly_fails() && facts.failed >= size);
+        if foreign >= size || (proposed >= size && is_enough) {
+            return None;
+        }
+        let known = self.ground.known(&self.embedding, history);
+        let centre = self.problem.space.midpoint();
+        if !known.has(&centre) {
+            return Some(Proposal { point: centre, reason: Reason::Centre });
+        }
+        (0..DESIGN_TRIES)
+            .map(|index| (index, self.embedding.point(&self.full(&self.design, index))))
+            .find(|(_, point)| !known.has(point))
+            .map(|(index, point)| Proposal { point, reason: Reason::Sobol { index } })
+    }
+
+    /// A full row of a sequence.
+    fn full(&self, sequence: &Sobol, index: u32) -> Vec<f64> {
+        let mut units = vec![0.5; self.problem.space.leaves().len()];
+        for (axis, unit) in self.embedding.axes().iter().zip(sequence.point(index)) {
+            units[axis.leaf] = unit;
+        }
+        self.embedding.drawn(&units)
+    }
+
+    fn any_new(&self, trial: u32, known: &Known<'_>) -> Option<Point> {
+        let mut rng = stream(self.problem.seed, "bayes any", u64::from(trial));
+        any_new(&self.embedding, &|point| known.has(point), &mut rng)
+    }
+
+    fn fall_back(&self, trial: u32, history: &History<'_>, why: Hindrance) -> Result<Proposed, UsedUp> {
+        let known = self.ground.known(&self.embedding, history);
+        let point = self.any_new(trial, &known).ok_or(UsedUp)?;
+        Ok(Proposed { proposal: Proposal { point, reason: Reason::Fallback { why } }, fit: None })
+    }
+
+    fn search(&self, trial: u32, beliefs: &Beliefs, known: &Known<'_>) -> Option<(Point, f64)> {
+        let mut rng: ChaCha8Rng = stream(self.problem.seed, "bayes search", u64::from(trial));
+        let effort = Effort::of(beliefs.observations());
+        let slice = trial.wrapping_mul(SLICE);
+        let spread = (0..effort.spread as u32).map(|i| self.full(&self.spread, slice.wrapping_add(i)));
+        let layout = Layout::of(&self.embedding);
+        let search = Search {
+            embedding: &self.embedding,
+            layout: &layout,
+            effort,
+            best: beliefs.best().iter().take(BEST).map(|row| self.embedding.filled(row)).collect(),
+            spread: spread.collect(),
+            known: &|point| known.has(point),
+        };
+        search.maximise(&beliefs.acquisition(), &mut rng)
+    }
+
+    /// Makes the fit that is in force, and its factors, ready.
+    fn model(&mut self, history: &History<'_>) -> Result<Model, Hindrance> {
+        let facts = Facts::new(&self.problem, history.observations);
+        let count = history.observations.len();
+        if let Some(recorded) = self.recorded.clone() {
+            let targets = facts.targets(recorded.count);
+            let usable = recorded.count <= count && self.is_usable(&recorded, &targets);
+            if usable && !schedule::is_due(recorded.count, count) {
+                let before = std::mem::take(&mut self.posteriors);
+                self.posteriors = self.factors(before, &recorded, &targets)?;
+                if !self.is_surprised(&recorded, count, &targets) {
+                    return Ok(Model { fit: recorded, is_new: false, targets });
+                }
+            }
+        }
+        let targets = facts.targets(count);
+        let fit = match self.eager.take_if(|eager| eager.from == self.recorded && eager.targets == targets) {
+            Some(eager) => eager.fit,
+            None => self.fit(count, &targets),
+        };
+        self.eager = Some(Eager { from: self.recorded.clone(), targets: targets.clone(), fit: fit.clone() });
+        let fit = fit?;
+        let before = std::mem::take(&mut self.posteriors);
+        self.posteriors = self.factors(before, &fit, &targets)?;
+        Ok(Model { fit, is_new: true, targets })
+    }
+
+    /// Whether a fit has all models that are needed, of this space.
+    fn is_usable(&self, fit: &Fit, targets: &[Target]) -> bool {
+        let length = self.embedding.axes().len() + 5;
+        let fits = |target: &Target| {
+            fit.model(target.of)
+                .is_some_and(|model| model.theta.len() == length && model.theta.iter().all(|t| t.is_finite()))
+        };
+        fit.engine == ENGINE && targets.iter().all(fits)
+    }
+
+    /// Whether what came since the fit disagrees with it.
+    fn is_surprised(&self, recorded: &Fit, count: usize, targets: &[Target]) -> bool {
+        targets.iter().any(|target| {
+            let Some((posterior, model)) = self.posteriors.get(&target.of).zip(recorded.model(target.of))
+            else {
+                return false;
+            };
+            let values = target.seen(&model.scale);
+            let mut told = posterior.clone();
+            told.tell(&values);
+            schedule::is_surprised(recorded.count, count, &target.indexes, &values, &told)
+        })
+    }
+
+    /// The fit of these targets, from the last recorded one.
+    fn fit(&self, count: usize, targets: &[Target]) -> Result<Fit, Hindrance> {
+        let serial = self.recorded.as_ref().map_or(1, |fit| fit.serial.saturating_add(1));
+        let mut models = Vec::with_capacity(targets.len());
+        for target in targets {
+            let rows = self.rows(target);
+            let scale = self.scale(target);
+            let values = target.seen(&scale);
+            if values.iter().any(|value| !value.is_finite()) {
+                return Err(Hindrance::Values);
+            }
+            let evidence = Evidence::new(&rows, &values, &target.extra);
+            let last = self.recorded.as_ref().and_then(|fit| fit.model(target.of)).map(|model| &model.theta);
+            let last = last.filter(|theta| theta.len() == evidence.dimensions());
+            let starts = starts(&evidence, last, serial);
+            let Fitted { theta, f } = fit::fit(&evidence, &starts).ok_or(Hindrance::Fit)?;
+            let posterior = Posterior::new(&rows, &target.extra, &Hyper::of(&theta));
+            let jitter = posterior.map_err(|_| Hindrance::Factor)?.jitter();
+            models.push(ModelFit { of: target.of, theta, scale, evidence: f, jitter });
+        }
+        Ok(Fit { engine: ENGINE, serial, count, models })
+    }
+
+    fn scale(&self, target: &Target) -> Scale {
+        match target.of {
+            Modelled::Objective(_) => {
+                let (foreign, own): (Vec<usize>, Vec<usize>) =
+                    (0..target.values.len()).partition(|i| target.extra[*i] > 0.0);
+                let warp = Warp::fit(&own.iter().map(|i| target.values[*i]).collect::<Vec<_>>());
+                let row = |i: usize| self.ground.rows[target.indexes[i]].as_slice();
+                let own: Vec<_> = own.into_iter().map(|i| (row(i), warp.of(target.values[i]))).collect();
+                let foreign: Vec<_> = foreign.into_iter().map(|i| (row(i), target.values[i])).collect();
+                let is_category: Vec<bool> = self.embedding.axes().iter().map(Axis::is_category).collect();
+                let (offset, factor) = transfer::alignment(&own, &foreign, &is_category);
+                Scale::Objective { warp, offset, factor }
+            }
+            Modelled::Constraint(_) => Scale::Constraint(Bend::fit(&target.values)),
+            Modelled::Failure => Scale::Failure,
+        }
+    }
+
+    fn rows(&self, target: &Target) -> Rows {
+        let mut rows = Rows::new(Layout::of(&self.embedding));
+        for index in &target.indexes {
+            rows.push(&self.ground.rows[*index]);
+        }
+        rows
+    }
+
+    /// The factors of the targets under a fit, grown from those there were.
+    fn factors(
+        &self,
+        mut before: BTreeMap<Modelled, Posterior>,
+        fit: &Fit,
+        targets: &[Target],
+    ) -> Result<BTreeMap<Modelled, Posterior>, Hindrance> {
+        let mut factors = BTreeMap::new();
+        for target in targets {
+            let model = fit.model(target.of).ok_or(Hindrance::Fit)?;
+            let hyper = Hyper::of(&model.theta);
+            let rows = self.rows(target);
+            let grown = before
+                .remove(&target.of)
+                .filter(|posterior| posterior.begins(&rows, &target.extra, &hyper))
+                .and_then(|posterior| posterior.extend(&rows, &target.extra).ok());
+            let posterior = match grown {
+                Some(posterior) => posterior,
+                None => Posterior::new(&rows, &target.extra, &hyper).map_err(|_| Hindrance::Factor)?,
+            };
+            factors.insert(target.of, posterior);
+        }
+        Ok(factors)
+    }
+}
+
+/// Where the fit begins: the last theta and, at first and now and then, the default.
+fn starts(evidence: &Evidence<'_>, last: Option<&Vec<f64>>, serial: u32) -> Vec<Vec<f64>> {
+    let n = evidence.rows.len();
+    let restart = n < TWO_STARTS || (n <= fit::LARGE && serial.is_multiple_of(RESTART));
+    match last {
+        Some(theta) if restart => vec![theta.clone(), evidence.default_start()],
+        Some(theta) => vec![theta.clone()],
+        None => vec![evidence.default_start()],
+    }
+}
