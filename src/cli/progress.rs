@@ -111,7 +111,8 @@ impl View {
             View::Lines(_) => !ended_trials(message).is_empty(),
             View::None => false,
             View::Json => true,
-            View::Live(live) => live.wants(message),
+            // Each end has its line.
+            View::Live(live) => live.wants(message) | !ended_trials(message).is_empty(),
         }
     }
 
