@@ -1,6 +1,6 @@
 //! The most probable hyperparameters, by L-BFGS over the logarithms.
 //!
-//! Two starts where asked for, the last fit's theta and the default one; the better is kept, ties go to the first. An
+//! From each start given (the last fit's theta, the default one); the best is kept, ties go to the first. An
 //! evaluation that fails counts as infinite, so that the line search backs off. A fit that finds nothing is none: its
 //! caller falls back.
 //!
@@ -21,7 +21,7 @@ const ITERATIONS: u64 = 60;
 const ITERATIONS_LARGE: u64 = 20;
 /// Rows from which a fit is kept short.
 pub(crate) const LARGE: usize = 200;
-/// L-BFGS stops at a relative decrease below this.
+/// L-BFGS stops at a relative decrease below this: a looser end was measured to cost quality.
 const DECREASE: f64 = 2e-9;
 /// .. or a gradient below this, for up to 50 rows; in proportion to the rows beyond.
 const SLOPE: f64 = 1e-5;

@@ -195,6 +195,14 @@ fn the_warp_agrees_with_the_reference() {
 }
 
 #[test]
+fn one_huge_value_leaves_the_others_their_differences() {
+    let values: Vec<f64> = (0..20).map(|i| if i == 7 { 1e300 } else { f64::from(i) }).collect();
+    let warp = Warp::fit(&values);
+    assert!(warp.of(19.0) - warp.of(0.0) > 0.3, "{warp:?}");
+    assert!(warp.of(1e300) > warp.of(19.0));
+}
+
+#[test]
 fn the_gradient_of_the_evidence_is_that_of_differences() {
     let embedding = Embedding::new(&mixed());
     let rows = rows_of(&embedding, &random_rows(&embedding, 14, 1));
