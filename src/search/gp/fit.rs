@@ -36,22 +36,25 @@ pub(crate) struct Fitted {
 /// The last point evaluated: L-BFGS asks for value and gradient one after the other.
 struct Memo<'a> {
     evidence: &'a Evidence<'a>,
-    last: RefCell<Option<(Vec<f64>, f64, Vec<f64>)>>,
+    last: RefCell<Option<Evaluation>>,
+}
+
+/// Value and gradient at a point.
+struct Evaluation {
+    theta: Vec<f64>,
+    f: f64,
+    gradient: Vec<f64>,
 }
 
 impl Memo<'_> {
-    fn at<T>(&self, theta: &[f64], take: impl Fn(f64, &[f64]) -> T) -> T {
+    fn at<T>(&self, theta: &[f64], take: impl Fn(&Evaluation) -> T) -> T {
         let mut last = self.last.borrow_mut();
-        match last.as_ref() {
-            Some((known, f, gradient)) if known == theta => take(*f, gradient),
-            _ => {
-                let (f, gradient) =
-                    self.evidence.at(theta).unwrap_or_else(|| (f64::INFINITY, vec![0.0; theta.len()]));
-                let taken = take(f, &gradient);
-                *last = Some((theta.to_vec(), f, gradient));
-                taken
-            }
+        if last.as_ref().is_none_or(|last| last.theta != theta) {
+            let failed = || (f64::INFINITY, vec![0.0; theta.len()]);
+            let (f, gradient) = self.evidence.at(theta).unwrap_or_else(failed);
+            *last = Some(Evaluation { theta: theta.to_vec(), f, gradient });
         }
+        take(last.as_ref().expect("evaluated above"))
     }
 }
 
@@ -59,7 +62,7 @@ impl CostFunction for &Memo<'_> {
     type Param = Vec<f64>;
     type Output = f64;
     fn cost(&self, theta: &Vec<f64>) -> Result<f64, argmin::core::Error> {
-        Ok(self.at(theta, |f, _| f))
+        Ok(self.at(theta, |at| at.f))
     }
 }
 
@@ -67,7 +70,7 @@ impl Gradient for &Memo<'_> {
     type Param = Vec<f64>;
     type Gradient = Vec<f64>;
     fn gradient(&self, theta: &Vec<f64>) -> Result<Vec<f64>, argmin::core::Error> {
-        Ok(self.at(theta, |_, gradient| gradient.to_vec()))
+        Ok(self.at(theta, |at| at.gradient.clone()))
     }
 }
 

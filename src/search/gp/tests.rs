@@ -114,8 +114,8 @@ fn agrees_with_the_reference_model() {
         }
         if let Some(cholesky) = case.get("cholesky").map(matrix) {
             let k = matrix(&case["K"]);
-            let packed: Vec<f64> = k.iter().enumerate().flat_map(|(i, row)| row[..=i].to_vec()).collect();
-            let factor = Factor::of(&packed, k.len()).unwrap();
+            let mut factor = Factor::default();
+            k.iter().enumerate().for_each(|(i, row)| factor.push(&row[..=i]).unwrap());
             for (i, row) in cholesky.iter().enumerate() {
                 for (j, known) in row[..=i].iter().enumerate() {
                     close(factor.row(i)[j], *known, 1e-12);
