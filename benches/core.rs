@@ -2,7 +2,7 @@
 //!
 //! `core call DIR N`: unary call + fsync, N times, in us (P3's peer). `core reports DIR`: server CPU and disk a durable
 //! report (P7, P13). `core trials DIR`: memory a finished trial (P12). `core stamp FILE`: a trial that writes when it
-//! began and ended (P3). Answers are JSON. The agent is a process of its own, so that CPU and memory are the server's.
+//! began and ended (P3). `core decisions`: time of a stopping decision, each rule (P9). Answers are JSON. The agent is a process of its own, so that CPU and memory are the server's.
 #![expect(clippy::print_stdout, reason = "its numbers are read from stdout")]
 
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ use swath::pb;
 use swath::pb::agent_down::Kind as Down;
 use swath::pb::agent_up::Kind as Up;
 use swath::pb::run_up::Kind as Record;
+use swath::stopping::{Measure, Rule, Sample, bands};
 use swath::store::{DataDir, Lock, NetworkRule, Options, Store, SystemDisk};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
@@ -46,6 +47,7 @@ fn main() -> Result<(), Failed> {
         ["reports", dir] => reports(Path::new(dir)),
         ["trials", dir] => trials(Path::new(dir)),
         ["stamp", file] => stamp(Path::new(file)),
+        ["decisions"] => decisions(),
         ["agent", "reports", socket] => runtime()?.block_on(flood(socket.into())),
         ["agent", "trials", socket] => runtime()?.block_on(finish_many(socket.into())),
         _ => {
@@ -111,6 +113,58 @@ fn trials(dir: &Path) -> Result<(), Failed> {
     agent.end()?;
     println!("{}", json!({ "bytes": bytes }));
     server.end()
+}
+
+/// How many trials a rule knows, how many decisions are timed then, and at which step.
+const KNOWN: [u32; 4] = [100, 1_000, 10_000, 100_000];
+const DECISIONS: u32 = 401;
+const JUDGED: i64 = 9;
+
+/// Microseconds of a decision, the middle one: a report that takes a run to where it is judged, its verdict, and the
+/// verdicts of those who are to be judged again.
+fn decisions() -> Result<(), Failed> {
+    let measure = Measure::default();
+    let mut found = BTreeMap::new();
+    for known in KNOWN {
+        let rules = [
+            Rule::hyperband(&bands(Some(3), None, None, 3.0)?, 3.0, true, measure),
+            Rule::asha(1, None, 3.0, measure),
+            Rule::median(1, 5, measure),
+            Rule::percentile(25.0, 1, 5, measure),
+            Rule::threshold(None, Some(1e9), 0, measure),
+            Rule::patience(100, 0.0, 0, measure),
+            Rule::curve(27, None, measure),
+        ];
+        for mut rule in rules {
+            let mut at = 0;
+            for trial in 1..=known {
+                run_of(&mut rule, trial, &mut at);
+            }
+            let mut times: Vec<f64> =
+                (1..=DECISIONS).map(|nth| run_of(&mut rule, known + nth, &mut at)).collect();
+            times.sort_by(f64::total_cmp);
+            let middle = times[times.len() / 2];
+            found.entry(rule.name()).or_insert_with(BTreeMap::new).insert(known.to_string(), middle);
+        }
+    }
+    println!("{}", json!(found));
+    Ok(())
+}
+
+/// A run that reports as far as it is judged, and is final then. Gives the time of its last decision, in us.
+fn run_of(rule: &mut Rule, trial: u32, at: &mut u64) -> f64 {
+    let luck = f64::from(trial.wrapping_mul(2_654_435_761)) / f64::from(u32::MAX);
+    let mut microseconds = 0.0;
+    for step in 1..=JUDGED {
+        *at += 1;
+        let value = luck + 1.0 / step as f64;
+        let began = Instant::now();
+        let look = rule.observe(&Sample { at: *at, trial, attempt: 1, step, value });
+        std::hint::black_box(look.into_iter().filter_map(|trial| rule.verdict(trial)).count());
+        microseconds = began.elapsed().as_secs_f64() * 1e6;
+    }
+    rule.settle(trial);
+    microseconds
 }
 
 /// A controller that serves its store in this process.

@@ -278,8 +278,9 @@ impl AgentCore {
             Input::Gone(run) => {
                 if let Some(held) = self.runs.get_mut(&run) {
                     held.gone = true;
+                    held.grew |= held.phase != Phase::Ended;
                 }
-                self.grew(&run, now, &mut out);
+                self.pump(&run, &mut out);
                 self.settle(&run, &mut out);
             }
             Input::Vanished(run) => self.vanished(&run, &mut out),
@@ -484,7 +485,8 @@ impl AgentCore {
             }
             return;
         }
-        self.runs.insert(run, Held { cursor: Some(0), ..Held::new() });
+        // There is nothing to read before the runner rings.
+        self.runs.insert(run, Held { cursor: Some(0), grew: false, ..Held::new() });
         out.push(Output::Launch(Box::new(assign)));
     }
 
@@ -496,7 +498,10 @@ impl AgentCore {
         if let Some(kill) = held.stop {
             out.push(Output::Signal { run: run.clone(), now: kill });
         }
-        self.grew(run, now, out);
+        if !held.condemned {
+            held.exposed.get_or_insert(now);
+        }
+        self.pump(run, out);
     }
 
     /// Nothing remembers it: a controller that does not hear of it assigns the run again, to the same answer.

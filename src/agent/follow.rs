@@ -30,7 +30,7 @@ pub(crate) async fn follow(place: Place, ask: pb::Follow, outbox: mpsc::Sender<p
     let note = match send_all(place, &ask, &outbox).await {
         Ok(()) => String::new(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            "this run's output is not on this machine".to_owned()
+            "nothing of this run's output is on this machine".to_owned()
         }
         Err(error) => format!("the output cannot be read: {error}"),
     };
@@ -75,14 +75,16 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 }
 
 impl Place {
-    /// Whether the run's folder is still there, with its log.
+    /// Whether the run's folder is still there.
     fn lives(&self) -> bool {
-        self.folder.log().exists()
+        self.folder.path().exists()
     }
 
-    /// The log as it lies now.
+    /// The log as it lies now, or will: a run that has printed nothing has none.
     fn log(&self, stderr: bool) -> io::Result<PathBuf> {
-        let folder = [&self.folder, &self.kept].into_iter().find(|folder| folder.log().exists());
+        let folders = [&self.folder, &self.kept];
+        let folder = folders.into_iter().find(|folder| folder.log().exists());
+        let folder = folder.or_else(|| Some(&self.folder).filter(|_| self.lives()));
         let folder = folder.ok_or(io::ErrorKind::NotFound)?;
         Ok(if stderr { folder.error_log() } else { folder.log() })
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::core::from_wire;
@@ -11,7 +12,7 @@ use super::uplink;
 use crate::pb;
 use crate::pb::BadMessage;
 use crate::pb::placement::GpuGrant;
-use crate::runner::{self, Folder, RunKey, Runner, Silence, Spec, StopSignal};
+use crate::runner::{self, Folder, LockedSpool, Nursery, RunKey, Runner, Silence, Spec, StopSignal};
 use crate::space::Assignment;
 use crate::spec::Collect;
 use crate::spec::command::{self, CommandError};
@@ -45,11 +46,35 @@ pub(crate) struct Ground {
     pub(crate) machine: Machine,
     /// Where the agent was started: a relative `workdir` begins here.
     pub(crate) start_dir: PathBuf,
-    /// The binary that is the runner.
-    pub(crate) program: PathBuf,
+    pub(crate) starter: Arc<Starter>,
     pub(crate) runs: PathBuf,
     pub(crate) checkpoints: PathBuf,
     pub(crate) lock: PathBuf,
+}
+
+/// Starts the agent's runners, one after another.
+#[derive(Debug)]
+pub(crate) struct Starter {
+    /// swath itself.
+    program: PathBuf,
+    nursery: Mutex<Option<Nursery>>,
+}
+
+impl Starter {
+    pub(crate) fn new(program: PathBuf) -> Starter {
+        Starter { program, nursery: Mutex::new(None) }
+    }
+
+    /// Hands the spool's lock to a new runner.
+    fn start(&self, spool: &LockedSpool) -> io::Result<Runner> {
+        let mut nursery = self.nursery.lock().unwrap_or_else(PoisonError::into_inner);
+        if nursery.is_none() {
+            *nursery = Some(Nursery::start(&self.program, &spool.folder().runner_log())?);
+        }
+        let started = nursery.as_ref().map(|nursery| nursery.run(spool));
+        // One that failed once is not asked again: it may be gone.
+        started.unwrap_or_else(|| Err(io::ErrorKind::NotConnected.into())).inspect_err(|_| *nursery = None)
+    }
 }
 
 /// All that a run's start needs, made before anything is on the disk.
@@ -108,7 +133,8 @@ pub(crate) fn start(plan: &Plan, ground: &Ground) -> Result<Option<Runner>, Unfi
     let spool = runner::create_locked(&ground.runs, &plan.spec)
         .map_err(|error| Unfit::Io { what: "making the run's folder", error })?;
     let folder = spool.folder().clone();
-    let started = write_json_file(plan).and_then(|()| runner::spawn_runner(spool, &ground.program));
+    let started = write_json_file(plan).and_then(|()| ground.starter.start(&spool));
+    drop(spool); // it would hold the lock beside the runner
     match started {
         Ok(runner) => Ok(Some(runner)),
         Err(error) => {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -18,7 +19,7 @@ use super::follow::{self, Place};
 use super::handle::Options;
 use super::home::{self, Estate, Home};
 use super::kept;
-use super::launch::{self, Ground, Unfit};
+use super::launch::{self, Ground, Starter, Unfit};
 use super::link::Link;
 use super::run::{self, Order, RunTask};
 use super::task::Task;
@@ -42,6 +43,7 @@ enum Event {
 pub(crate) struct Shell {
     core: AgentCore,
     options: Options,
+    starter: Arc<Starter>,
     agent: String,
     status: watch::Sender<Status>,
     leave: CancellationToken,
@@ -78,6 +80,7 @@ impl Shell {
         Shell {
             agent: identity.agent.clone(),
             core: AgentCore::new(identity, Instant::now()),
+            starter: Arc::new(Starter::new(options.program.clone())),
             options,
             status,
             leave,
@@ -248,19 +251,19 @@ impl Shell {
             store: place.store.clone(),
             machine: self.options.machine.clone(),
             start_dir: self.options.start_dir.clone(),
-            program: self.options.program.clone(),
+            starter: Arc::clone(&self.starter),
             runs: place.home.runs(),
             checkpoints: place.home.checkpoints(&run),
             lock: place.home.lock_path(),
         };
         let events = self.events.0.clone();
-        self.tasks.spawn(async move {
-            let start = move || launch::plan(assign, &ground).and_then(|plan| launch::start(&plan, &ground));
-            let result = spawn_blocking(start)
-                .await
-                .unwrap_or_else(|error| Err(Unfit::Io { what: "starting", error: io::Error::other(error) }));
+        self.tasks.spawn_blocking(move || {
+            let start = || launch::plan(assign, &ground).and_then(|plan| launch::start(&plan, &ground));
+            let result = catch_unwind(AssertUnwindSafe(start)).unwrap_or_else(|_| {
+                Err(Unfit::Io { what: "starting", error: io::Error::other("a fault inside swath") })
+            });
             // Where the agent has left, the run is found by the next one.
-            let _ = events.send(Event::Launched { run, result }).await;
+            let _ = events.blocking_send(Event::Launched { run, result });
         });
         None
     }

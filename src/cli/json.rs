@@ -99,7 +99,7 @@ fn plain_value(value: Json) -> Json {
 }
 
 /// The value's stored form (see `space::Value`) with its `$` marks taken off, for readers that know none of them.
-fn untagged(json: Json) -> Json {
+pub(super) fn untagged(json: Json) -> Json {
     match json {
         Json::Object(map)
             if map.len() == 1 && map.keys().all(|key| key == "$map" || key == "$int" || key == "$float") =>

@@ -210,6 +210,9 @@ impl Live {
             let of = self.sweep.gpu_hours_budget.map(|b| format!(" of {}", number(b))).unwrap_or_default();
             lines.push(format!(" cost   {} GPU h{of}", number(self.sweep.gpu_hours)));
         }
+        if let Some(savings) = self.sweep.savings.as_ref().filter(|savings| savings.stopped > 0) {
+            lines.push(format!(" saved  {}", words::stopping(savings)));
+        }
         let foot = self.foot(columns);
         let room = rows.saturating_sub(lines.len() + foot.len() + 1);
         lines.extend(self.runs(columns, room));

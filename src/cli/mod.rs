@@ -18,6 +18,7 @@ mod live;
 mod local;
 mod log;
 mod man;
+mod optimize;
 mod output;
 mod page;
 mod progress;
@@ -82,6 +83,7 @@ enum Command {
     Sweep(sweep::Command),
     #[command(subcommand)]
     Trial(trial::Command),
+    Optimize(optimize::Args),
     #[command(subcommand)]
     Audit(audit::Command),
     #[command(subcommand)]
@@ -179,6 +181,7 @@ fn dispatch(command: Command, settings: &Settings, out: &mut dyn Write) -> Resul
         Command::Trial(command) => {
             connected(settings, out, command.changes(), async |session| trial::run(command, session).await)
         }
+        Command::Optimize(args) => optimize::run(&args, settings, out),
         Command::Audit(command) => audit::run(command, settings, out),
         Command::Config(command) => config::run(&command, settings, out),
         Command::Doctor(args) => doctor::run(&args, settings, out),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cli::format::{escape, number, short};
+use crate::cli::format::{count, duration, escape, number, short};
 use crate::pb;
 
 /// A sweep's state as people read it.
@@ -158,6 +158,36 @@ fn number_3(x: f64) -> String {
         format!("{x:.1}")
     } else {
         format!("{x:.3}")
+    }
+}
+
+/// `about 2h54 (41 %) · asha stopped 13 trials`.
+pub(super) fn stopping(savings: &pb::Savings) -> String {
+    let stopped = format!("{} stopped {}", escape(&savings.rule), count(savings.stopped, "trial"));
+    match (saved(savings), savings.share) {
+        (Some(saved), Some(share)) => format!("about {saved} ({:.0} %) · {stopped}", share * 100.0),
+        _ if savings.stopped == 0 => format!("nothing · {stopped}"),
+        _ => format!("unknown until a run has come to its end · {stopped}"),
+    }
+}
+
+/// What stopping saved; `None` while nothing was stopped, or nobody knows how long a run takes.
+pub(super) fn saved(savings: &pb::Savings) -> Option<String> {
+    let hours = savings.hours.filter(|_| savings.stopped > 0)?;
+    Some(match savings.gpu_hours.filter(|gpu_hours| *gpu_hours > 0.0) {
+        Some(gpu_hours) => cost(gpu_hours),
+        None => duration(Duration::try_from_secs_f64(hours * 3600.0).unwrap_or_default()),
+    })
+}
+
+/// How often a stopping rule was wrong, by the runs that were let go on.
+pub(super) fn audit(savings: &pb::Savings) -> String {
+    match (savings.audited, savings.spared) {
+        (0, 0) => "not measured".to_owned(),
+        (0, spared) => format!("not known yet, {} let go on", count(spared, "run")),
+        (audited, _) => {
+            format!("{} of {} let go on ended as the best so far", savings.wrong, count(audited, "run"))
+        }
     }
 }
 

@@ -340,6 +340,16 @@ impl Loaded {
             verdict: self.verdict(),
             remarks: self.remarks(),
             best: self.best.clone(),
+            savings: state.savings().map(|savings| pb::Savings {
+                rule: state.rule().map(|rule| rule.name().to_owned()).unwrap_or_default(),
+                stopped: savings.stopped,
+                hours: savings.hours,
+                gpu_hours: savings.gpu_hours,
+                share: savings.share,
+                spared: savings.audit.spared,
+                audited: savings.audit.ended,
+                wrong: savings.audit.wrong,
+            }),
             ..Default::default()
         }
     }

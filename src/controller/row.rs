@@ -33,6 +33,7 @@ pub(super) fn about(body: &Body) -> Option<Trial> {
         Body::RunAssigned { run, .. }
         | Body::RunStarted { run, .. }
         | Body::StopDecided { run, .. }
+        | Body::RunSpared { run, .. }
         | Body::RunEnded { run, .. } => Some(run.trial),
         Body::Annotated { trial, .. } | Body::Tagged { trial, .. } => *trial,
         Body::SweepCreated { .. }
@@ -134,6 +135,11 @@ pub(super) fn take(row: &mut pb::Trial, event: &Event, state: &State, beside: Be
         Body::StopDecided { why, evidence, .. } => {
             if let Some(run) = row.runs.last_mut() {
                 run.stop = words::of_stop(*why, evidence.as_ref());
+            }
+        }
+        Body::RunSpared { evidence, .. } => {
+            if let Some(run) = row.runs.last_mut() {
+                run.notes.push(words::of_spared(evidence));
             }
         }
         Body::RunEnded { ended, .. } => {

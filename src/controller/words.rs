@@ -44,16 +44,49 @@ fn short(x: f64) -> String {
 /// Why a run was told to stop.
 pub(super) fn of_stop(why: StopWhy, evidence: Option<&Evidence>) -> String {
     match (why, evidence) {
-        (StopWhy::Rule, Some(e)) => {
-            let side = if e.value > e.threshold { "above" } else { "below" };
-            format!("{}: {} {side} {} at value {}", e.rule, short(e.value), short(e.threshold), e.band)
-        }
+        (StopWhy::Rule, Some(evidence)) => of_rule(evidence),
         (StopWhy::Rule, None) => "its stopping rule".to_owned(),
         (StopWhy::Diverged, _) => "ten values in a row were not finite".to_owned(),
         (StopWhy::Person, _) => "stopped by a person".to_owned(),
         (StopWhy::Budget, _) => "a budget was used up".to_owned(),
         (StopWhy::Paused, _) => "the sweep was paused".to_owned(),
     }
+}
+
+/// The audit let a run go on that the rule condemned.
+pub(super) fn of_spared(evidence: &Evidence) -> String {
+    format!("let go on by early_terminate.audit: {}", of_rule(evidence))
+}
+
+/// What a rule found.
+fn of_rule(e: &Evidence) -> String {
+    let (value, threshold, rung, count) = (short(e.value), short(e.threshold), e.rung, e.count);
+    let side = if e.value > e.threshold { "above" } else { "below" };
+    let found = match e.rule.as_str() {
+        "asha" => format!("{value} {side} {threshold} at step {rung}, of {count} runs that came there"),
+        "median" => format!("{value} so far {side} {threshold}, the median of {count} others at step {rung}"),
+        "percentile" => {
+            format!("{value} so far {side} {threshold}, the limit of {count} others at step {rung}")
+        }
+        "threshold" if e.value.is_nan() => format!("NaN at step {rung}, where {threshold} is the limit"),
+        "threshold" => format!("{value} {side} {threshold} at step {rung}"),
+        "patience" if e.threshold > 0.0 => {
+            format!("in {count} reports no gain of more than {threshold} on {value} of step {rung}")
+        }
+        "patience" => format!("in {count} reports no gain on {value} of step {rung}"),
+        "curve" => {
+            let chance = percent(e.chance.unwrap_or_default());
+            format!(
+                "on its way to {value}, the best has {threshold}: chance {chance} by {count} values, at step {rung}"
+            )
+        }
+        _ => format!("{value} {side} {threshold} at value {rung}"),
+    };
+    format!("{}: {found}", e.rule)
+}
+
+fn percent(share: f64) -> String {
+    if share < 0.001 { "under 0.1 %".to_owned() } else { format!("{:.1} %", share * 100.0) }
 }
 
 /// Why a trial waits, or how it ended. `stop`: what was said when its last run was told to stop.

@@ -117,6 +117,7 @@ impl From<&pb::create_sweep_request::Overrides> for Overrides {
     fn from(overrides: &pb::create_sweep_request::Overrides) -> Overrides {
         let text = |text: &String| (!text.is_empty()).then(|| text.clone());
         Overrides {
+            method_unless_named: None,
             set: overrides.set.clone(),
             name: text(&overrides.name),
             seed: overrides.seed,

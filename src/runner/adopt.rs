@@ -1,19 +1,15 @@
 //! The agent's side of a spool: makes it, starts a runner on it, finds it again, closes it when its runner has died.
 //!
-//! The spool's lock says whether a runner lives: it goes from the agent to the runner as the runner's stdin, without a
+//! The spool's lock says whether a runner lives: it goes from the agent to the runner with its descriptor, without a
 //! gap, and the kernel frees it when the runner is gone, however that happens. Nobody starts a folder that was found:
 //! whoever gets the lock of a spool without an end closes it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::ended::{Ended, How, Lost};
 use super::folder::{Folder, is_sweep_id};
@@ -24,8 +20,6 @@ use super::spool::SpoolWriter;
 use super::{frame, processes};
 use crate::failpoint;
 
-/// The flag by which the runner knows that its stdin is a locked spool.
-pub(crate) const SPOOL_STDIN: &str = "--spool-stdin";
 /// Names this very binary, even when its file was replaced.
 pub const OWN_BINARY: &str = "/proc/self/exe";
 
@@ -39,19 +33,15 @@ pub struct LockedSpool {
     file: File,
 }
 
-/// A runner that this process started.
-#[derive(Debug)]
-pub struct Runner {
-    /// To be waited for, or it stays as a zombie.
-    pub child: Child,
-    /// Takes its signals; readable when it is gone.
-    pub pidfd: OwnedFd,
-}
-
 impl LockedSpool {
     /// The run's folder.
     pub fn folder(&self) -> &Folder {
         &self.folder
+    }
+
+    /// The file, which holds the lock.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     /// The file, which holds the lock, and its size.
@@ -95,20 +85,6 @@ pub(crate) fn write_spec(folder: &Folder, spec: &Spec) -> io::Result<LockedSpool
     file.try_lock()?;
     file.write_all(&bytes)?;
     Ok(LockedSpool { folder: folder.clone(), file })
-}
-
-/// Starts a runner, the `program` that is swath itself ([`OWN_BINARY`]), and hands it the lock.
-pub fn spawn_runner(spool: LockedSpool, program: &Path) -> io::Result<Runner> {
-    let LockedSpool { folder, file } = spool;
-    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(folder.runner_log())?;
-    let mut command = Command::new(program);
-    command.arg0("swath").args(["exec", SPOOL_STDIN]).arg(folder.path()).process_group(0);
-    command.stdin(file).stdout(log.try_clone()?).stderr(Stdio::from(log));
-    let child = command.spawn()?;
-    drop(command); // it would hold the lock beside the runner
-    failpoint::reach("after_spawn");
-    let pid = Pid::from_child(&child);
-    Ok(Runner { pidfd: pidfd_open(pid, PidfdFlags::empty())?, child })
 }
 
 /// Takes a spool's lock; `None` while a runner has it. Of a folder without spool: `NotFound`.

@@ -1,16 +1,16 @@
-//! `swath exec`: a runner around one command. An agent starts it with a locked spool as stdin; by hand and in pods it
-//! is given a command. Read without a command-line parser and without an async runtime, since every trial pays for it.
+//! `swath exec`: a runner around one command. An agent's are forked by its nursery, on a locked spool; by hand and in
+//! pods it is given a command. Read without a command-line parser and without an async runtime, since every trial pays for it.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::adopt::{self, LockedSpool, SPOOL_STDIN};
+use super::adopt::{self, LockedSpool};
 use super::ended::How;
 use super::folder::Folder;
+use super::nursery::{self, Born, NURSERY};
 use super::reader::{SpoolError, SpoolReader};
 use super::record::Record;
 use super::spec::{FORMAT, RunKey, Spec};
@@ -50,7 +50,7 @@ enum ExecError {
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     let result = match &arguments[..] {
-        [flag, folder] if flag == SPOOL_STDIN => for_agent(Folder::at(folder)),
+        [flag] if flag == NURSERY => return for_agent(),
         [flag] if flag == "--help" || flag == "-h" => {
             // A closed pipe is no error.
             let _ = io::stdout().write_all(USAGE.as_bytes());
@@ -58,18 +58,23 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
         _ => by_hand(&arguments),
     };
-    result.map_or_else(
-        |error| {
-            tell(&format!("error: {error}"));
-            ExitCode::from(if matches!(error, ExecError::Usage(_)) { 2 } else { 125 })
-        },
-        |outcome| ExitCode::from(outcome.code),
-    )
+    exit_code(result)
 }
 
-/// The spool's lock is this process's stdin, and is free when it has gone.
-fn for_agent(folder: Folder) -> Result<Outcome, ExecError> {
-    let spool = io::stdin().as_fd().try_clone_to_owned().map_err(failed("taking the spool", &folder))?;
+/// The nursery of an agent's runners, or, once it has forked, one of them.
+fn for_agent() -> ExitCode {
+    match nursery::tend() {
+        Ok(Some(born)) => exit_code(run_born(born)),
+        Ok(None) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("error: starting runners: {error}"));
+            ExitCode::from(125)
+        }
+    }
+}
+
+/// The spool's lock is free when this process has gone.
+fn run_born(Born { folder, spool }: Born) -> Result<Outcome, ExecError> {
     let mut reader = SpoolReader::open(&folder)?;
     let Some(Record::Spec(spec)) = reader.next()?.map(|entry| entry.record) else {
         return Err(ExecError::NoSpec(folder.spool().display().to_string()));
@@ -77,6 +82,16 @@ fn for_agent(folder: Folder) -> Result<Outcome, ExecError> {
     let writer = SpoolWriter::new(&folder, spool.into(), reader.position().spool_offset(), 0);
     drop(reader);
     Ok(supervise(&spec, &folder, writer, false)?)
+}
+
+fn exit_code(result: Result<Outcome, ExecError>) -> ExitCode {
+    result.map_or_else(
+        |error| {
+            tell(&format!("error: {error}"));
+            ExitCode::from(if matches!(error, ExecError::Usage(_)) { 2 } else { 125 })
+        },
+        |outcome| ExitCode::from(outcome.code),
+    )
 }
 
 /// What was typed.

@@ -89,7 +89,7 @@ impl Folder {
             let path = entry.path();
             has_bell |= path == self.bell();
             // What the script may write to is never used again: one that escaped could still hold it open.
-            if path == self.bell() || path == self.reserve() || self.empty(&path)? {
+            if path == self.bell() || path == self.reserve() || self.is_written_anew(&path)? {
                 continue;
             }
             if entry.file_type()?.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
@@ -97,17 +97,14 @@ impl Folder {
         Ok(has_bell)
     }
 
-    /// Empties a file that the next run's runner writes anew. Only one that is still what a runner made: no link, and
-    /// no second name of something else. False: it is none of these.
-    fn empty(&self, path: &Path) -> io::Result<bool> {
-        let about = fs::symlink_metadata(path)?;
-        let is_ours = about.is_file() && about.nlink() == 1;
-        if is_ours && (path == self.params() || path == self.wandb_config()) {
-            let flags = OFlags::NOFOLLOW.bits() as i32;
-            OpenOptions::new().write(true).truncate(true).custom_flags(flags).open(path)?;
-            return Ok(true);
+    /// Whether it is a file that the next run's runner writes anew. Only one that is still what a runner made: no link,
+    /// and no second name of something else.
+    fn is_written_anew(&self, path: &Path) -> io::Result<bool> {
+        if path != self.params() && path != self.wandb_config() {
+            return Ok(false);
         }
-        Ok(false)
+        let about = fs::symlink_metadata(path)?;
+        Ok(about.is_file() && about.nlink() == 1)
     }
 
     /// All runs' folders below `runs`, by name; other entries are passed over. No `runs`: none.
@@ -227,7 +224,7 @@ mod tests {
     use crate::runner::testing::TempDir;
 
     #[test]
-    fn a_spare_folder_holds_nothing_of_the_run_before() {
+    fn a_spare_folder_holds_nothing_of_the_run_before_but_what_is_written_anew() {
         let dir = TempDir::new();
         let run = |trial| RunKey { sweep: "q7k2m9xa".into(), trial, attempt: 1, fence: 7 };
         let first = Folder::of(dir.path(), &run(1));
@@ -249,7 +246,6 @@ mod tests {
             fs::read_dir(second.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["bell", "end", "params.json"]);
-        assert_eq!(fs::read(second.params()).unwrap(), b"");
         assert_eq!(fs::read(others).unwrap(), b"kept");
         assert!(second.open_bell().is_ok());
         assert_eq!(fs::read(second.reserve()).unwrap(), vec![0; RESERVE_BYTES]);

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::ended::Fault;
@@ -48,19 +48,26 @@ pub(crate) fn prepare(spec: &Spec, folder: &Folder) -> Result<Prepared, NoStart>
 }
 
 fn write_files(spec: &Spec, folder: &Folder) -> io::Result<()> {
-    let create = |path: PathBuf, text: &str| {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        options.open(path)?.write_all(text.as_bytes())
-    };
-    create(folder.params(), &spec.params_json)?;
-    create(folder.metrics(), "")?;
+    write(&folder.params(), &spec.params_json)?;
     if spec.collect.wandb {
-        create(folder.wandb_config(), &spec.wandb_config)?;
+        write(&folder.wandb_config(), &spec.wandb_config)?;
         copy_netrc(folder)?;
     }
     if let Some(checkpoints) = &spec.checkpoint_dir {
         fs::create_dir_all(checkpoints)?;
+    }
+    Ok(())
+}
+
+/// Writes a file, over an earlier run's in a folder that is used again. It is shortened afterwards, since ext4 brings a
+/// file that was emptied first to the disk when it is closed.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    if file.metadata()?.len() > text.len() as u64 {
+        file.set_len(text.len() as u64)?;
     }
     Ok(())
 }

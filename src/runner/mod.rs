@@ -14,6 +14,7 @@ pub mod exec;
 mod folder;
 mod frame;
 mod launch;
+mod nursery;
 mod output;
 mod processes;
 mod program;
@@ -32,12 +33,10 @@ mod testing;
 mod thin;
 mod usage;
 
-pub use adopt::{
-    LockedSpool, OWN_BINARY, Runner, close_orphan, create_locked, hold_runner, spawn_runner, try_lock,
-    wait_for_lock,
-};
+pub use adopt::{LockedSpool, OWN_BINARY, close_orphan, create_locked, hold_runner, try_lock, wait_for_lock};
 pub use ended::{Counts, Ended, Fault, How, Lost, StopCause, Usage};
 pub use folder::{Folder, is_sweep_id};
+pub use nursery::{Nursery, Runner};
 pub use output::{Piece, kept_output, move_output, read_output};
 pub use processes::boot_id;
 pub use reader::{Entry, Position, SpoolError, SpoolReader};

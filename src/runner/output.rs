@@ -3,7 +3,7 @@
 //! A log is two files of half the limit: `out.log`, and before it `out.log.N`, the N-th half that was filled. So byte
 //! `b` of the whole output lies in half `b / half`, and a reader finds it without any index. Bytes are stored as they
 //! came. What the disk has no room for is counted. `out.log` has both streams in the order of their reading, `err.log`
-//! what came on stderr once more; it is made by its first byte.
+//! what came on stderr once more; each is made by its first byte.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -25,11 +25,8 @@ pub(crate) struct Logs {
 
 impl Logs {
     /// `limit`: bytes kept.
-    pub(crate) fn create(folder: &Folder, limit: u64) -> Logs {
-        let mut all = Log::new(folder.log(), limit);
-        // Its being there says that the run has not ended; if it cannot be made now, the first write tries again.
-        all.file = open(&all.path).ok();
-        Logs { all, stderr: Log::new(folder.error_log(), limit / 4) }
+    pub(crate) fn new(folder: &Folder, limit: u64) -> Logs {
+        Logs { all: Log::new(folder.log(), limit), stderr: Log::new(folder.error_log(), limit / 4) }
     }
 
     pub(crate) fn write(&mut self, stream: StreamId, bytes: &[u8]) {
@@ -325,7 +322,7 @@ mod tests {
         let dir = TempDir::new();
         let folder = Folder::at(dir.path());
         let log = folder.log();
-        let mut logs = Logs::create(&folder, 20);
+        let mut logs = Logs::new(&folder, 20);
         assert_eq!(read_output(&log, 0, 9).unwrap(), Piece { offset: 0, bytes: Vec::new() });
         logs.write(0, b"0123456789abcdefghijABCDEFGHIJ___");
         let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -350,7 +347,7 @@ mod tests {
     fn stderr_is_kept_once_more_apart() {
         let dir = TempDir::new();
         let folder = Folder::at(dir.path());
-        let mut logs = Logs::create(&folder, 1 << 20);
+        let mut logs = Logs::new(&folder, 1 << 20);
         logs.write(0, b"out\n");
         assert!(!folder.error_log().exists());
         logs.write(STDERR, b"err\n");

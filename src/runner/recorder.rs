@@ -1,7 +1,6 @@
 //! Turns rows of metrics into the spool's records: names become numbers, long rows become several.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::channels::{Channel, Row};
@@ -77,7 +76,11 @@ pub(crate) fn number_of(channel: Channel) -> u8 {
 
 /// A random number, other in every process and at every call; not for secrets.
 pub(crate) fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
+    // Asked of the system each time: what a library keeps for later, a fork would have twice.
+    let mut bytes = [0; 8];
+    // Below 256 bytes it is never cut short, and fails on no system that runs this.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::INSECURE);
+    u64::from_le_bytes(bytes)
 }
 
 /// Microseconds since 1970, by the machine's clock.

@@ -66,7 +66,7 @@ pub(crate) fn supervise(
         signals.take_stop(); // the hang-up that this may have caused
     }
     let mut recorder = Recorder::new(spool, spec.wanted.clone());
-    let logs = Logs::create(folder, spec.log_bytes);
+    let logs = Logs::new(folder, spec.log_bytes);
     let (Launched { command, pipes, note }, collector) = match start(spec, folder, by_hand) {
         Ok(started) => started,
         Err(refused) => return never_started(refused, folder, &mut recorder),

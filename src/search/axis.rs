@@ -116,6 +116,16 @@ impl Axis {
         }
     }
 
+    /// The cell in which a place lies, of an axis of steps.
+    pub(super) fn cell_at(&self, z: f64) -> Option<(f64, f64)> {
+        match self {
+            Axis::Integers { count, .. } => Some(equal_cell(z, *count)),
+            Axis::Ordinal { index, .. } => Some(equal_cell(z, index.len() as f64)),
+            Axis::Quantised { distribution, .. } => self.cell(distribution.ppf(z)),
+            Axis::Single | Axis::Continuous(_) | Axis::Choices(_) => None,
+        }
+    }
+
     /// The class of a choice.
     pub(super) fn class(&self, at: Coordinate) -> Option<usize> {
         match (self, at) {
@@ -205,6 +215,12 @@ impl Choices {
 pub(super) fn same_point(axes: &[Axis], a: &Point, b: &Point) -> bool {
     let (a, b) = (a.coordinates(), b.coordinates());
     a.len() == b.len() && axes.iter().zip(a.iter().zip(b)).all(|(axis, (a, b))| axis.same(*a, *b))
+}
+
+/// One of `count` equal cells.
+fn equal_cell(z: f64, count: f64) -> (f64, f64) {
+    let k = (z * count).floor().clamp(0.0, count - 1.0);
+    wide(k / count, (k + 1.0) / count)
 }
 
 /// A cell that has some width.
@@ -320,6 +336,7 @@ mod tests {
                 let value = distribution.ppf(axis.nth_unit(f64::from(k)));
                 let (low, high) = axis.cell(value).unwrap();
                 assert!((low - end).abs() < 1e-12 && high > low, "{distribution}: {k}: {low} after {end}");
+                assert_eq!(axis.cell_at(0.5 * (low + high)), Some((low, high)));
                 end = high;
             }
             assert!((end - 1.0).abs() < 1e-12, "{distribution}: ends at {end}");

@@ -110,6 +110,7 @@ codes! {
     4009 DiskFull "the disk is full" "What was asked would have to be written. Reading, stopping and deleting still work, and runs go on." "Make room: work goes on by itself. What runs report meanwhile is kept beside them." "F35";
     4010 CannotOpen "the store cannot be opened" "It was written by a newer swath, is no store, is readable by others, or the system refused." "The message names the file and what to do." "F11 S24";
     4011 NoBackup "the backup was not written" "The file exists already, or cannot be written." "Name a file that does not exist, in a folder that you may write to." "F41";
+    4012 BadHistory "a history of `swath optimize` that cannot be used" "Another process writes it, it is no regular file, or a line does not fit the sweep file." "End the other process, mend the line that the message names, or name another file." "";
     5001 NoAnswer "the controller does not answer" "It is not running, is too busy for the deadline, or was lost. Nothing is known to have changed." "Try again; `swath doctor` looks at the machine, `--timeout` gives it longer." "";
     5002 BadMessage "a message that is not understood" "The other side speaks another version, or failed without saying why." "Use the same version on both sides." "B39";
     5003 RefusedNow "refused in this state" "The sweep or trial is not in a state that allows it." "The message says which state it is in." "B37";

@@ -94,7 +94,7 @@ pub struct Definition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
     /// Keys without effect here, by path, as they were written: W&B's `project`, unknown ones, `kubernetes`, and those
-    /// that `run` refuses yet (`from`, `early_terminate.audit` ..).
+    /// that `run` refuses yet (`from`, `early_terminate.promote` ..).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kept: BTreeMap<String, serde_json::Value>,
 }
@@ -199,6 +199,13 @@ pub struct Stopping {
     pub goal: Goal,
     /// The rule and its numbers.
     pub rule: Rule,
+    /// The share of condemned runs that is let go on, to see how often the rule is wrong.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub audit: f64,
+}
+
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }
 
 /// The rule of `early_terminate.type`, its numbers checked.
@@ -214,11 +221,75 @@ pub enum Rule {
         /// Judge by the value at the band, not by the best so far.
         strict: bool,
     },
-    /// A rule that later releases carry out; checked, and refused when the sweep is started.
-    Later {
-        /// `asha`, `median` ..
-        name: String,
+    /// The best 1/eta of those that came to a rung go on; rungs at steps.
+    Asha {
+        /// The first rung.
+        min_iter: i64,
+        /// The step at which a run is at its end; none: rungs without end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_iter: Option<i64>,
+        /// The ratio of rungs.
+        eta: f64,
     },
+    /// The better half of those that came as far go on.
+    Median {
+        /// The first step at which a run is judged.
+        min_iter: i64,
+        /// Others that must have come as far.
+        startup: u64,
+    },
+    /// The best `percentile` of a hundred of those that came as far go on.
+    Percentile {
+        #[allow(missing_docs)]
+        percentile: f64,
+        /// The first step at which a run is judged.
+        min_iter: i64,
+        /// Others that must have come as far.
+        startup: u64,
+    },
+    /// No value may lie beyond a bound; at least one of the two is there.
+    Threshold {
+        #[allow(missing_docs)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min: Option<f64>,
+        #[allow(missing_docs)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<f64>,
+        /// The first step that is looked at.
+        after: i64,
+    },
+    /// So many reports in a row without a gain are too many.
+    Patience {
+        /// Reports.
+        patience: u64,
+        /// A gain is larger than this.
+        min_delta: f64,
+        /// The first step at which a run may be stopped.
+        min_iter: i64,
+    },
+    /// Runs whose learning curve will hardly beat the best stop.
+    Curve {
+        /// The step at which a run is at its end.
+        max_iter: i64,
+        /// The first step at which a run may be stopped; none: a fifth of `max_iter`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min_iter: Option<i64>,
+    },
+}
+
+impl Rule {
+    /// As the file names it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Rule::Hyperband { .. } => "hyperband",
+            Rule::Asha { .. } => "asha",
+            Rule::Median { .. } => "median",
+            Rule::Percentile { .. } => "percentile",
+            Rule::Threshold { .. } => "threshold",
+            Rule::Patience { .. } => "patience",
+            Rule::Curve { .. } => "curve",
+        }
+    }
 }
 
 /// `resources` of one run.

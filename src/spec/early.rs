@@ -1,4 +1,4 @@
-//! `early_terminate`: the rule and its numbers, W&B's hyperband exactly, later rules checked as if they were there.
+//! `early_terminate`: the rule and its numbers; hyperband as W&B reads it.
 
 use crate::space::Value;
 use crate::spec::code::Code;
@@ -8,6 +8,7 @@ use crate::spec::fields::{Fields, wrong};
 use crate::spec::kept::Kept;
 use crate::spec::near::nearest;
 use crate::spec::objectives::{goal, metric_name};
+use crate::stopping;
 
 /// The rules, with the keys of each.
 const RULES: [(&str, &[&str]); 7] = [
@@ -20,6 +21,8 @@ const RULES: [(&str, &[&str]); 7] = [
     ("curve", &["min_iter", "max_iter"]),
 ];
 const COMMON: [&str; 5] = ["type", "metric", "goal", "audit", "promote"];
+/// Others that `median` and `percentile` wait for.
+const STARTUP: i64 = 5;
 /// Endless bands stop here.
 const MAX_BANDS: usize = 100;
 
@@ -36,20 +39,22 @@ pub(super) fn stopping(
     let keys = RULES.iter().find(|(rule, _)| Some(*rule) == name).map_or(RULES[0].1, |(_, keys)| keys);
     let known: Vec<&str> = COMMON.iter().chain(keys).copied().collect();
     kept.ignored("early_terminate", fields.lenient(&known, check));
-    if fields.number("audit", "0 to 1", |x| (0.0..=1.0).contains(&x), check).is_some_and(|audit| audit > 0.0)
-    {
-        kept.keep(fields, "audit");
-    }
+    let audit = fields.number("audit", "0 to 1", |x| (0.0..=1.0).contains(&x), check).unwrap_or(0.0);
     if fields.flag("promote", check) == Some(true) {
         kept.keep(fields, "promote");
     }
     let metric = judged(fields, objectives, check);
     let rule = match name? {
         "hyperband" => hyperband(fields, check),
-        name => later(fields, name, check),
+        "asha" => asha(fields, check),
+        "percentile" => percentile(fields, false, check),
+        "threshold" => threshold(fields, check),
+        "patience" => patience(fields, check),
+        "curve" => curve(fields, check),
+        _ => percentile(fields, true, check),
     };
     let (metric, goal) = metric?;
-    Some(Stopping { metric, goal, rule: rule? })
+    Some(Stopping { metric, goal, rule: rule?, audit })
 }
 
 fn rule_name(fields: Fields<'_>, check: &mut Check<'_>) -> Option<&'static str> {
@@ -192,27 +197,85 @@ fn counted_up(min_iter: i64, eta: f64) -> Vec<u64> {
         .collect()
 }
 
-/// A rule that later releases carry out: its numbers, judged now.
-fn later(fields: Fields<'_>, name: &str, check: &mut Check<'_>) -> Option<Rule> {
-    let before = check.failed();
-    eta(fields, check);
-    fields.integer("min_iter", 1, i64::MAX, check);
-    fields.integer("max_iter", 1, i64::MAX, check);
-    fields.integer("startup", 0, i64::MAX, check);
-    fields.integer("after", 0, i64::MAX, check);
-    fields.integer("patience", 1, i64::MAX, check);
-    fields.number("percentile", "above 0 and below 100", |p| p > 0.0 && p < 100.0, check);
-    fields.number("min_delta", "at least 0", |x| x >= 0.0, check);
-    fields.number("min", "a number", |_| true, check);
-    fields.number("max", "a number", |_| true, check);
-    let needed = match name {
-        "percentile" => Some("percentile"),
-        "patience" => Some("patience"),
-        "threshold" if fields.get("min").is_none() => Some("max"),
-        _ => None,
+fn asha(fields: Fields<'_>, check: &mut Check<'_>) -> Option<Rule> {
+    let has = |key: &str| fields.get(key).is_some();
+    let eta = eta(fields, check);
+    let max_iter = fields.integer("max_iter", 1, i64::MAX, check);
+    let min_iter = fields.integer("min_iter", 1, i64::MAX, check);
+    if has("max_iter") && max_iter.is_none() || has("min_iter") && min_iter.is_none() {
+        return None;
+    }
+    let min_iter = min_iter.unwrap_or(stopping::first_rung(max_iter));
+    if let Some(max_iter) = max_iter.filter(|max_iter| *max_iter <= min_iter) {
+        let message = format!("no rung: the first one, {min_iter}, is not below 'max_iter', {max_iter}");
+        check
+            .error(Code::BadBands, fields.head(), "early_terminate", message)
+            .help("take a larger 'max_iter', or a smaller 'min_iter'");
+        return None;
+    }
+    Some(Rule::Asha { min_iter, max_iter, eta: eta? })
+}
+
+/// `median`, and `percentile`, which names its own.
+fn percentile(fields: Fields<'_>, is_median: bool, check: &mut Check<'_>) -> Option<Rule> {
+    let min_iter = integer_or(fields, "min_iter", 1, 1, check);
+    let startup = integer_or(fields, "startup", 0, STARTUP, check);
+    if is_median {
+        return Some(Rule::Median { min_iter: min_iter?, startup: startup?.unsigned_abs() });
+    }
+    let percentile = needed(fields, "percentile", check)
+        .then(|| fields.number("percentile", "above 0 and below 100", |p| p > 0.0 && p < 100.0, check));
+    Some(Rule::Percentile { percentile: percentile??, min_iter: min_iter?, startup: startup?.unsigned_abs() })
+}
+
+fn threshold(fields: Fields<'_>, check: &mut Check<'_>) -> Option<Rule> {
+    let min_iter = integer_or(fields, "min_iter", 0, 0, check);
+    let after = integer_or(fields, "after", 0, min_iter.unwrap_or(0), check);
+    let min = fields.number("min", "a number", |_| true, check);
+    let max = fields.number("max", "a number", |_| true, check);
+    if fields.get("min").is_none() && !needed(fields, "max", check) {
+        return None;
+    }
+    if let (Some(low), Some(high)) = (min, max)
+        && low > high
+    {
+        let message = format!("'min' is {low}, above 'max', {high}: every value would stop its run");
+        check.error(Code::BadBands, fields.head(), "early_terminate", message).help("exchange the two");
+    }
+    Some(Rule::Threshold { min, max, after: after? })
+}
+
+fn patience(fields: Fields<'_>, check: &mut Check<'_>) -> Option<Rule> {
+    let min_iter = integer_or(fields, "min_iter", 0, 0, check);
+    let min_delta = match fields.get("min_delta") {
+        Some(_) => fields.number("min_delta", "at least 0", |x| x >= 0.0, check),
+        None => Some(0.0),
     };
-    if let Some(key) = needed.filter(|key| fields.get(key).is_none()) {
+    let patience = needed(fields, "patience", check).then(|| fields.integer("patience", 1, i64::MAX, check));
+    Some(Rule::Patience { patience: patience??.unsigned_abs(), min_delta: min_delta?, min_iter: min_iter? })
+}
+
+fn curve(fields: Fields<'_>, check: &mut Check<'_>) -> Option<Rule> {
+    let min_iter = fields.integer("min_iter", 1, i64::MAX, check);
+    if fields.get("min_iter").is_some() && min_iter.is_none() {
+        return None;
+    }
+    let max_iter = needed(fields, "max_iter", check).then(|| fields.integer("max_iter", 2, i64::MAX, check));
+    Some(Rule::Curve { max_iter: max_iter??, min_iter })
+}
+
+/// Whether the key is there; an error where it is not.
+fn needed(fields: Fields<'_>, key: &str, check: &mut Check<'_>) -> bool {
+    let is_there = fields.get(key).is_some();
+    if !is_there {
         fields.missing(key, check);
     }
-    (before || !check.failed()).then(|| Rule::Later { name: name.to_owned() })
+    is_there
+}
+
+fn integer_or(fields: Fields<'_>, key: &str, least: i64, default: i64, check: &mut Check<'_>) -> Option<i64> {
+    match fields.get(key) {
+        Some(_) => fields.integer(key, least, i64::MAX, check),
+        None => Some(default),
+    }
 }

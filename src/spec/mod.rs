@@ -11,6 +11,7 @@ mod early;
 mod extensions;
 mod fields;
 mod forms;
+mod judge;
 mod kept;
 mod near;
 mod objectives;

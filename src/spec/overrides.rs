@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::space::Value;
 use crate::spec::code::Code;
-use crate::spec::definition::Definition;
+use crate::spec::definition::{Definition, Method};
 use crate::spec::diagnostic::{At, Check, Diagnostic, shortened};
 use crate::spec::duration;
 use crate::spec::source::{self, Entry, Kind, Node};
@@ -18,6 +18,8 @@ pub struct Overrides {
     pub set: Vec<String>,
     /// `--name`.
     pub name: Option<String>,
+    /// The method where the file names none.
+    pub method_unless_named: Option<Method>,
     /// `--seed`.
     pub seed: Option<u64>,
     /// `--parallel`.

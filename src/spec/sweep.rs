@@ -86,7 +86,7 @@ pub(super) fn definition(
         check.note(Code::NoEffect, entry.key_at, "priority", "'priority' has no effect yet");
     }
     let scheduler = extensions::scheduler(root, check);
-    let method = method(root, scheduler, check);
+    let method = method(root, scheduler, overrides.method_unless_named, check);
     let space = parameters::space(root, check);
     let objectives = objectives::objectives(root, &mut kept, check);
     let early_terminate = early::stopping(root, &objectives, &mut kept, check);
@@ -166,7 +166,12 @@ fn kubernetes(root: Fields<'_>, kept: &mut Kept, check: &mut Check<'_>) {
     kept.without_effect(root, "kubernetes", check);
 }
 
-fn method(root: Fields<'_>, scheduler: Option<&str>, check: &mut Check<'_>) -> Option<Method> {
+fn method(
+    root: Fields<'_>,
+    scheduler: Option<&str>,
+    unless_named: Option<Method>,
+    check: &mut Check<'_>,
+) -> Option<Method> {
     const METHODS: [(&str, Method); 6] = [
         ("random", Method::Random),
         ("grid", Method::Grid),
@@ -177,6 +182,9 @@ fn method(root: Fields<'_>, scheduler: Option<&str>, check: &mut Check<'_>) -> O
     ];
     let names: Vec<&str> = METHODS.iter().map(|(name, _)| *name).collect();
     let Some(node) = root.get("method") else {
+        if unless_named.is_some() && root.get("scheduler").is_none() {
+            return unless_named;
+        }
         if root.get("scheduler").is_none() || scheduler.is_some() {
             check
                 .error(Code::BadMethod, root.head(), "method", "the file has no 'method'")

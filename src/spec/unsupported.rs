@@ -1,7 +1,7 @@
 //! What a file may say, and `run` does not carry out yet: each with the way round.
 
 use crate::spec::code::Code;
-use crate::spec::definition::{Definition, Gpus, Method, Rule};
+use crate::spec::definition::{Definition, Gpus, Method};
 
 /// One thing that is refused when the sweep is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,21 +43,12 @@ pub fn unsupported(definition: &Definition) -> Vec<Unsupported> {
             ),
         );
     }
-    if let Some(Rule::Later { name }) = definition.early_terminate.as_ref().map(|stopping| &stopping.rule) {
-        refuse(
-            "early_terminate.type",
-            format!(
-                "early_terminate type {name} comes with a later release; take hyperband: --set early_terminate.type=hyperband"
-            ),
-        );
-    }
     for (key, what, round) in [
         (
             "from",
             "'from' (learning from earlier sweeps)",
             "delete it; 'enqueue' tries their best assignments first",
         ),
-        ("early_terminate.audit", "'early_terminate.audit'", "delete it, or --set early_terminate.audit=0"),
         (
             "early_terminate.promote",
             "'early_terminate.promote'",

@@ -6,14 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
-use crate::stopping::ranking::Ranking;
-use crate::stopping::{Curve, Marks};
+use crate::stopping::curve::{Change, Curve};
+use crate::stopping::{Evidence, Marks, Ranking, Sample};
 
 /// The rule and what it knows of each trial.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Hyperband {
+pub(super) struct Hyperband {
     /// Ascending, each once.
     bands: Vec<u64>,
     /// 1 / eta.
@@ -34,23 +32,9 @@ struct Known {
     live: bool,
 }
 
-/// The numbers of a stop.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Evidence {
-    /// The iterations of the band.
-    pub band: u64,
-    /// What was compared: the value there, or the best where the rule is not strict.
-    pub value: f64,
-    /// What it had to reach.
-    pub threshold: f64,
-    /// How many trials reached the band.
-    pub count: u64,
-}
-
 impl Hyperband {
     /// A rule that knows no trial yet. The numbers are those of a checked definition.
-    pub fn new(bands: &[u64], eta: f64, strict: bool, maximize: bool) -> Hyperband {
+    pub(super) fn new(bands: &[u64], eta: f64, strict: bool, maximize: bool) -> Hyperband {
         let mut bands = bands.to_vec();
         bands.dedup();
         let rankings = vec![Ranking::default(); bands.len()];
@@ -58,28 +42,30 @@ impl Hyperband {
         Hyperband { bands, share: 1.0 / eta, strict, maximize, trials: BTreeMap::new(), rankings, judged }
     }
 
-    /// Takes in a value that an attempt of a live trial reported. Gives the live trials to judge now, ascending: this
-    /// one, and those of every band of which the threshold moved.
-    pub fn observe(&mut self, trial: u32, attempt: u32, step: i64, value: f64) -> Vec<u32> {
-        let known = self.trials.entry(trial).or_default();
+    /// Gives the live trials to judge now, ascending: this one, and those of every band of which the threshold moved.
+    pub(super) fn observe(&mut self, sample: &Sample) -> Vec<u32> {
+        let known = self.trials.entry(sample.trial).or_default();
         known.live = true;
         let curve = known.curve.get_or_insert_default();
-        let marks = if curve.insert(attempt, step, value) {
-            let mut marks = known.marks.clone();
-            if value.is_finite() {
-                marks.push(value, &self.bands, self.maximize);
+        let marks = match curve.insert(sample.attempt, sample.step, sample.value) {
+            Change::Nothing => return vec![sample.trial],
+            Change::Grown => {
+                let mut marks = known.marks.clone();
+                push(&mut marks, sample.value, &self.bands, self.maximize);
+                marks
             }
-            marks
-        } else {
-            Marks::of(curve.values(), &self.bands, self.maximize)
+            Change::Inside => {
+                let mut marks = Marks::default();
+                curve.points().for_each(|(_, value)| push(&mut marks, value, &self.bands, self.maximize));
+                marks
+            }
         };
-        let mut look = self.remark(trial, marks);
-        look.insert(trial);
+        let mut look = self.remark(sample.trial, marks);
+        look.insert(sample.trial);
         look.into_iter().collect()
     }
 
-    /// The trial is final: its marks stay, its curve is let go. Gives its marks, for the log.
-    pub fn settle(&mut self, trial: u32) -> Marks {
+    pub(super) fn settle(&mut self, trial: u32) -> Marks {
         let Some(known) = self.trials.get_mut(&trial) else { return Marks::default() };
         known.curve = None;
         known.live = false;
@@ -90,43 +76,49 @@ impl Hyperband {
         marks
     }
 
-    /// Puts marks that the caller made in the place of a trial's: of a final trial of which no more is read, or of a
-    /// live one of which the caller merges the curve. Gives the live trials to judge again, this one among them.
-    pub fn set(&mut self, trial: u32, mut marks: Marks, live: bool) -> Vec<u32> {
+    pub(super) fn set(&mut self, trial: u32, mut marks: Marks) -> Vec<u32> {
         marks.rungs.truncate(self.bands.len());
-        self.trials.entry(trial).or_default().live |= live;
         let mut look = self.remark(trial, marks);
-        if live {
-            look.insert(trial);
-        } else {
-            self.settle(trial);
-            look.remove(&trial);
-        }
+        self.settle(trial);
+        look.remove(&trial);
         look.into_iter().collect()
     }
 
-    /// The trial's curve begins anew, or it is not to be compared with. Gives the live trials to judge again.
-    pub fn forget(&mut self, trial: u32) -> Vec<u32> {
+    pub(super) fn forget(&mut self, trial: u32) -> Vec<u32> {
         let mut look = self.remark(trial, Marks::default());
         self.trials.remove(&trial);
         look.remove(&trial);
         look.into_iter().collect()
     }
 
-    /// What is known of a trial.
-    pub fn marks(&self, trial: u32) -> Option<&Marks> {
+    pub(super) fn marks(&self, trial: u32) -> Option<&Marks> {
         self.trials.get(&trial).map(|known| &known.marks)
     }
 
-    /// Why a trial's run should stop now; none: it goes on.
-    pub fn verdict(&self, trial: u32) -> Option<Evidence> {
+    pub(super) fn verdict(&self, trial: u32) -> Option<Evidence> {
         let marks = self.marks(trial)?;
         let rung = marks.rungs.len().checked_sub(1)?;
         let value = if self.strict { marks.rungs[rung] } else { marks.best? };
         let ranking = &self.rankings[rung];
-        let threshold = as_minimised(self.maximize, ranking.threshold()?);
+        let threshold = as_minimised(self.maximize, ranking.above()?);
         let worse = as_minimised(self.maximize, value) > as_minimised(self.maximize, threshold);
-        worse.then(|| Evidence { band: self.bands[rung], value, threshold, count: ranking.len() as u64 })
+        worse.then(|| Evidence {
+            rung: i64::try_from(self.bands[rung]).unwrap_or(i64::MAX),
+            value,
+            threshold,
+            count: ranking.len() as u64,
+            chance: None,
+        })
+    }
+
+    /// The values at the bands it reached, to be minimised: each the best so far.
+    pub(super) fn course(&self, trial: u32) -> Vec<(usize, f64)> {
+        let rungs = self.marks(trial).map_or(&[][..], |marks| &marks.rungs);
+        let best = |best: &mut f64, value: &f64| {
+            *best = best.min(as_minimised(self.maximize, *value));
+            Some(*best)
+        };
+        rungs.iter().scan(f64::INFINITY, best).enumerate().collect()
     }
 
     /// Puts new marks in the place of a trial's; gives the live trials of the bands whose thresholds moved.
@@ -140,14 +132,17 @@ impl Hyperband {
             if before.map(f64::to_bits) == now.map(f64::to_bits) {
                 continue;
             }
-            let threshold = self.rankings[rung].threshold();
+            let ranking = &mut self.rankings[rung];
+            let threshold = ranking.above();
             if let Some(value) = before {
-                self.rankings[rung].remove(as_minimised(self.maximize, value), self.share);
+                ranking.remove(as_minimised(self.maximize, value));
             }
             if let Some(value) = now {
-                self.rankings[rung].insert(as_minimised(self.maximize, value), self.share);
+                ranking.insert(as_minimised(self.maximize, value));
             }
-            if self.rankings[rung].threshold() != threshold {
+            let n = ranking.len();
+            ranking.split(((self.share * n as f64) as usize).min(n.saturating_sub(1)));
+            if ranking.above() != threshold {
                 look.extend(&self.judged[rung]);
             }
         }
@@ -161,6 +156,21 @@ impl Hyperband {
         }
         look
     }
+}
+
+/// Adds a value at the end; one that is not finite is none.
+fn push(marks: &mut Marks, value: f64, bands: &[u64], maximize: bool) {
+    if !value.is_finite() {
+        return;
+    }
+    marks.count += 1;
+    if bands.get(marks.rungs.len()) == Some(&marks.count) {
+        marks.rungs.push(value);
+    }
+    if marks.best.is_none_or(|best| if maximize { value > best } else { value < best }) {
+        marks.best = Some(value);
+    }
+    marks.last = Some(value);
 }
 
 /// The value as if to be minimised; also its own inverse.
@@ -177,8 +187,12 @@ mod tests {
 
     const NAN: f64 = f64::NAN;
 
+    fn sample(trial: u32, attempt: u32, step: i64, value: f64) -> Sample {
+        Sample { at: 0, trial, attempt, step, value }
+    }
+
     /// The worked example: A and F are final, the others live; 0 stands for A.
-    fn example(eta: f64, strict: bool, maximize: bool) -> Vec<Option<(u64, f64, f64)>> {
+    fn example(eta: f64, strict: bool, maximize: bool) -> Vec<Option<(i64, f64, f64)>> {
         let curves: [&[f64]; 8] = [
             &[10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0],
             &[10.0, 10.0, 10.0, 10.0],
@@ -192,11 +206,11 @@ mod tests {
         let mut rule = Hyperband::new(&bands(Some(3), None, None, eta).unwrap(), eta, strict, maximize);
         for (trial, curve) in (0..).zip(curves) {
             for (step, value) in (0..).zip(curve) {
-                rule.observe(trial, 1, step, as_minimised(maximize, *value));
+                rule.observe(&sample(trial, 1, step, as_minimised(maximize, *value)));
             }
         }
         let shown =
-            |e: Evidence| (e.band, as_minimised(maximize, e.value), as_minimised(maximize, e.threshold));
+            |e: Evidence| (e.rung, as_minimised(maximize, e.value), as_minimised(maximize, e.threshold));
         [1, 2, 3, 4, 6, 7].map(|trial| rule.verdict(trial).map(shown)).to_vec()
     }
 
@@ -215,12 +229,15 @@ mod tests {
     fn the_worse_of_two_stops_once_both_are_there() {
         let mut rule = Hyperband::new(&[2, 6], 3.0, true, false);
         for (step, value) in [1.0, 5.0, 9.0].into_iter().enumerate() {
-            rule.observe(1, 1, step as i64, value);
+            rule.observe(&sample(1, 1, step as i64, value));
         }
         assert_eq!(rule.verdict(1), None);
-        assert_eq!(rule.observe(2, 1, 0, 1.0), [2]);
-        assert_eq!(rule.observe(2, 1, 1, 4.0), [1, 2]);
-        assert_eq!(rule.verdict(1), Some(Evidence { band: 2, value: 5.0, threshold: 4.0, count: 2 }));
+        assert_eq!(rule.observe(&sample(2, 1, 0, 1.0)), [2]);
+        assert_eq!(rule.observe(&sample(2, 1, 1, 4.0)), [1, 2]);
+        assert_eq!(
+            rule.verdict(1),
+            Some(Evidence { rung: 2, value: 5.0, threshold: 4.0, count: 2, chance: None })
+        );
         assert_eq!(rule.verdict(2), None);
         assert_eq!(rule.forget(2), [1]);
         assert_eq!(rule.verdict(1), None);
@@ -232,9 +249,9 @@ mod tests {
         for (attempt, step, value) in
             [(1, 0, 5.0), (1, 1, 4.0), (2, 1, 3.0), (1, 1, 9.0), (2, 0, NAN), (2, 2, 7.0)]
         {
-            rule.observe(1, attempt, step, value);
+            rule.observe(&sample(1, attempt, step, value));
         }
-        let marks = Marks { rungs: vec![7.0], count: 2, best: Some(3.0), last: Some(7.0) };
+        let marks = Marks { rungs: vec![7.0], count: 2, best: Some(3.0), last: Some(7.0), places: vec![] };
         assert_eq!(rule.marks(1), Some(&marks));
     }
 
@@ -245,7 +262,7 @@ mod tests {
         bands: &[u64],
         eta: f64,
         strict: bool,
-    ) -> Option<(u64, f64, f64)> {
+    ) -> Option<(i64, f64, f64)> {
         let own = curves.get(&trial)?;
         let band = *bands.iter().rfind(|band| **band <= own.len() as u64)?;
         let at = |curve: &Vec<f64>| curve.get(band as usize - 1).copied();
@@ -253,7 +270,7 @@ mod tests {
         values.sort_by(f64::total_cmp);
         let threshold = values[((1.0 / eta) * values.len() as f64) as usize];
         let c = if strict { at(own)? } else { own.iter().copied().fold(f64::INFINITY, f64::min) };
-        (c > threshold).then_some((band, c, threshold))
+        (c > threshold).then_some((band as i64, c, threshold))
     }
 
     proptest! {
@@ -279,13 +296,13 @@ mod tests {
                     if at.0 <= attempt {
                         *at = (attempt, value);
                     }
-                    rule.observe(trial, attempt, step, value)
+                    rule.observe(&sample(trial, attempt, step, value))
                 };
                 let finite = |curve: &BTreeMap<i64, (u32, f64)>| curve.values().map(|p| p.1).filter(|v| v.is_finite()).collect();
                 let curves: BTreeMap<u32, Vec<f64>> = merged.iter().map(|(t, c)| (*t, finite(c))).collect();
                 for trial in 0..6 {
                     let ours = rule.verdict(trial);
-                    prop_assert_eq!(ours.map(|e| (e.band, e.value, e.threshold)), naive(&curves, trial, &bands, eta, strict));
+                    prop_assert_eq!(ours.map(|e| (e.rung, e.value, e.threshold)), naive(&curves, trial, &bands, eta, strict));
                     // nobody's verdict turns without being looked at
                     let changed = ours.is_some() != condemned.contains(&trial);
                     prop_assert!(!changed || look.contains(&trial));
@@ -297,7 +314,7 @@ mod tests {
             for trial in (0..6).rev() {
                 if let Some(marks) = rule.marks(trial) {
                     let json = serde_json::to_string(marks).unwrap();
-                    again.set(trial, serde_json::from_str(&json).unwrap(), false);
+                    again.set(trial, serde_json::from_str(&json).unwrap());
                     rule.settle(trial);
                 }
             }

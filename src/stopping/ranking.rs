@@ -1,13 +1,13 @@
-//! The values of all trials at one band, and the one at a fixed share from below.
+//! Values in their order, split after the k smallest: the two at the split are there at once.
 //!
-//! `low` holds the k smallest, `high` the rest, so the threshold is the first of `high`; an insertion or a removal moves
-//! k by one at most. What it holds depends on the values alone, never on their order.
+//! `low` holds the k smallest, `high` the rest; a caller moves k by one or two at a time, so every step is a few searches
+//! in a tree. What it holds depends on the values and on k alone, never on the order in which they came.
 
 use std::collections::BTreeMap;
 
-/// A multiset of finite floats with its element number int(share n).
+/// A multiset of finite floats and a split of it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Ranking {
+pub struct Ranking {
     low: Half,
     high: Half,
 }
@@ -19,36 +19,45 @@ struct Half {
 }
 
 impl Ranking {
-    pub(super) fn len(&self) -> usize {
+    /// How many values there are.
+    pub fn len(&self) -> usize {
         self.low.len + self.high.len
     }
 
-    /// Element int(share n) of the n values in ascending order.
-    pub(super) fn threshold(&self) -> Option<f64> {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The largest value below the split.
+    pub fn below(&self) -> Option<f64> {
+        self.low.counts.last_key_value().map(|(key, _)| float(*key))
+    }
+
+    /// The smallest value above the split.
+    pub fn above(&self) -> Option<f64> {
         self.high.counts.first_key_value().map(|(key, _)| float(*key))
     }
 
-    pub(super) fn insert(&mut self, value: f64, share: f64) {
+    /// Adds a value. The split is where it was, or one further: [`Ranking::split`] puts it right.
+    pub fn insert(&mut self, value: f64) {
         let key = sortable(value);
         match self.low.counts.last_key_value() {
             Some((last, _)) if key < *last => self.low.put(key),
             _ => self.high.put(key),
         }
-        self.balance(share);
     }
 
-    /// Takes away one value that was inserted.
-    pub(super) fn remove(&mut self, value: f64, share: f64) {
+    /// Takes away one value that was inserted. The split: as for [`Ranking::insert`].
+    pub fn remove(&mut self, value: f64) {
         let key = sortable(value);
         if !self.low.take(key) {
             self.high.take(key);
         }
-        self.balance(share);
     }
 
-    fn balance(&mut self, share: f64) {
-        let n = self.len();
-        let k = ((share * n as f64) as usize).min(n.saturating_sub(1));
+    /// Moves the split so that the `k` smallest values are below it.
+    pub fn split(&mut self, k: usize) {
         while self.low.len < k {
             let Some((key, _)) = self.high.counts.first_key_value().map(|(k, c)| (*k, *c)) else { break };
             self.high.take(key);
@@ -80,11 +89,12 @@ impl Half {
 }
 
 /// Bits that sort as the floats do; -0.0 is 0.0.
-fn sortable(value: f64) -> u64 {
+pub(super) fn sortable(value: f64) -> u64 {
     let bits = (value + 0.0).to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
-fn float(key: u64) -> f64 {
+/// The float of [`sortable`] bits.
+pub(super) fn float(key: u64) -> f64 {
     f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
 }

@@ -2,10 +2,12 @@
 //!
 //! An entry that does not fit the state is damage of the log, named, never a panic.
 
+use crate::stopping::Sample;
 use crate::sweep::curve::Watched;
 use crate::sweep::metrics::Metrics;
 use crate::sweep::proposals::Proposals;
-use crate::sweep::state::{Birth, EarlyEnds, Ends, Spent, index, reaches_target, rule_of};
+use crate::sweep::savings::Tally;
+use crate::sweep::state::{Birth, EarlyEnds, Ends, Spent, index, reaches_target};
 use crate::sweep::trial::{Kept, Live, Phase, Status};
 use crate::sweep::{
     Body, Budget, Event, PauseHow, PauseWhy, Pos, Report, Run, State, SweepId, SweepPhase, Trial, Usage,
@@ -99,7 +101,7 @@ impl State {
             spent: Spent::default(),
             metrics: Metrics::default(),
             watched: Watched::new(definition),
-            hyperband: rule_of(definition),
+            rule: definition.stopping_rule(),
             trials: Vec::new(),
             queue: Default::default(),
             live: Default::default(),
@@ -110,6 +112,7 @@ impl State {
             best: None,
             at_target: Default::default(),
             usage: Usage::default(),
+            tally: Tally::default(),
             touched: Default::default(),
             definition: definition.as_ref().clone(),
         })
@@ -144,9 +147,11 @@ impl State {
         live.reports += 1;
         let Kept::Curve(curve) = &mut trial.kept else { return Err(damaged(Misfit::Run)) };
         let (step, judged) = curve.report(&self.watched, report.step, &report.values);
-        if let Some(rule) = &mut self.hyperband {
+        if let Some(rule) = &mut self.rule {
             let Run { trial, attempt } = report.run;
-            let looks = judged.into_iter().flat_map(|value| rule.observe(trial.0, attempt, step, value));
+            let looks = judged.into_iter().flat_map(|value| {
+                rule.observe(&Sample { at: report.pos.0, trial: trial.0, attempt, step, value })
+            });
             self.touched.extend(looks.map(Trial));
         }
         let reached = curve.best(&self.watched).is_some_and(|best| {
@@ -204,6 +209,11 @@ impl State {
                 let live = self.current(*run)?;
                 let nonce = live.phase.nonce().map(str::to_owned);
                 live.phase = Phase::Stopping { nonce, then: *then, why: *why };
+            }
+            Body::RunSpared { run, evidence: _ } => {
+                self.current(*run)?;
+                self.trial_mut(run.trial)?.spared = true;
+                self.tally.audit.spared += 1;
             }
             Body::RunEnded { run, outcome, ended, marks } => {
                 self.end_run(*run, *outcome, ended, marks.as_deref())?

@@ -95,6 +95,9 @@ pub enum Command {
     /// From `due`: a run is not worth going on.
     #[allow(missing_docs)]
     StopRun { run: Run, then: AfterStop, why: StopWhy, evidence: Option<Evidence> },
+    /// From `due`: the rule condemned a run, and the audit lets it go on.
+    #[allow(missing_docs)]
+    SpareRun { run: Run, evidence: Evidence },
     /// From `due`: the sweep takes no new trials.
     #[allow(missing_docs)]
     End { why: EndWhy },

@@ -4,6 +4,7 @@
 //! Looks at what changed since it last found nothing ([`State::settle`]); [`State::touch_all`] makes it look at
 //! everything. A sweep that a fault paused is asked nothing: a rule that panics would panic again.
 
+use crate::space::{stream, uniform};
 use crate::stopping;
 use crate::sweep::apply::EARLY;
 use crate::sweep::decide::stops_runs;
@@ -47,8 +48,13 @@ fn stop_earned(state: &State) -> Option<Command> {
         if matches!(live.phase.stop(), Some((AfterStop::End, _))) {
             return None;
         }
-        let (why, evidence) = earned(state, trial, known)?;
-        Some(Command::StopRun { run: known.run(trial), then: AfterStop::End, why, evidence })
+        let run = known.run(trial);
+        match earned(state, trial, known)? {
+            (StopWhy::Rule, Some(evidence)) if is_audited(state, trial) => {
+                Some(Command::SpareRun { run, evidence })
+            }
+            (why, evidence) => Some(Command::StopRun { run, then: AfterStop::End, why, evidence }),
+        }
     };
     state.touched.iter().find_map(|trial| judge(*trial))
 }
@@ -57,9 +63,16 @@ fn earned(state: &State, trial: Trial, known: &TrialState) -> Option<(StopWhy, O
     if known.curve()?.diverged() {
         return Some((StopWhy::Diverged, None));
     }
-    let verdict = state.hyperband.as_ref()?.verdict(trial.0)?;
-    let stopping::Evidence { band, value, threshold, count } = verdict;
-    Some((StopWhy::Rule, Some(Evidence { rule: "hyperband".into(), band, value, threshold, count })))
+    let rule = state.rule.as_ref().filter(|_| !known.spared)?;
+    let stopping::Evidence { rung, value, threshold, count, chance } = rule.verdict(trial.0)?;
+    let rule = rule.name().to_owned();
+    Some((StopWhy::Rule, Some(Evidence { rule, rung, value, threshold, count, chance })))
+}
+
+/// Whether a trial is of the share that goes on although the rule condemns it.
+fn is_audited(state: &State, trial: Trial) -> bool {
+    let share = state.definition.early_terminate.as_ref().map_or(0.0, |stopping| stopping.audit);
+    share > 0.0 && uniform(&mut stream(state.birth.seed, "audit", u64::from(trial.0))) < share
 }
 
 /// Pauses: the first trials all failed alike, or no machine can start anything.

@@ -114,6 +114,9 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<Evidence>,
     },
+    /// The stopping rule condemned the run, and `early_terminate.audit` lets it go on: the rule judges its trial no more.
+    #[allow(missing_docs)]
+    RunSpared { run: Run, evidence: Evidence },
     /// The run is over for good.
     RunEnded {
         #[allow(missing_docs)]
@@ -369,17 +372,47 @@ pub enum StopWhy {
     Paused,
 }
 
-/// The numbers a rule decided on.
+/// The numbers a rule decided on: those of [`crate::stopping::Evidence`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Evidence {
     pub rule: String,
-    /// Iteration of the band.
-    pub band: u64,
+    #[serde(alias = "band")]
+    pub rung: i64,
+    /// NaN and infinities as their names.
+    #[serde(with = "float")]
     pub value: f64,
     pub threshold: f64,
-    /// Values in the band.
     pub count: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chance: Option<f64>,
+}
+
+/// A float that JSON may not be able to carry.
+mod float {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    use crate::space::{float_name, named_float};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f64),
+        Name(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { value.serialize(s) } else { float_name(*value).serialize(s) }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+        match Written::deserialize(d)? {
+            Written::Number(value) => Ok(value),
+            Written::Name(name) => {
+                named_float(&name).ok_or_else(|| D::Error::custom("not the name of a float"))
+            }
+        }
+    }
 }
 
 /// How a run ended, as its runner (or, for `Lost`, the core) says it.

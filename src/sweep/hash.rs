@@ -21,7 +21,7 @@ impl State {
         self.write_sweep(&mut form);
         for (number, trial) in (1..).map(Trial).zip(&self.trials) {
             form.field("trial", &number);
-            form.field("rule", &self.hyperband.as_ref().and_then(|rule| rule.marks(number.0)));
+            form.field("rule", &self.rule.as_ref().and_then(|rule| rule.marks(number.0)));
             self.write_trial(&mut form, trial);
         }
         form.0.finalize().to_hex().to_string()
@@ -60,6 +60,9 @@ impl State {
         form.field("assignment", &self.definition.space.assignment(&trial.point));
         form.field("source", &trial.source);
         form.field("counts", &(trial.attempt, trial.crashes, trial.losses, trial.excluded, &trial.tags));
+        if trial.spared {
+            form.field("spared", &true);
+        }
         form.field("past", &trial.past.map(|past| (past.fence, past.seq)));
         match &trial.status {
             Status::Queued(Waiting::New) => form.field("queued", "new"),

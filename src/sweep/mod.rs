@@ -13,6 +13,7 @@ mod metrics;
 mod outcome;
 mod proposals;
 mod refusal;
+mod savings;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -35,6 +36,7 @@ pub use event::{
 pub use id::{Actor, BadId, Fence, Pos, Run, SweepId, TextRef, Timestamp, Trial};
 pub use outcome::{FailWhy, Outcome, QueueWhy};
 pub use refusal::Refusal;
+pub use savings::{Audit, Savings};
 pub use state::{State, SweepPhase, Usage};
 pub use trial::{Phase, Rank, Shown, Waiting};
 pub use view::{Counts, EndedHow, Queued, RunView, Summary, TrialView};

@@ -11,11 +11,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::spec::{Aggregate, Definition, Goal, Rule};
-use crate::stopping::Hyperband;
+use crate::spec::{Aggregate, Definition, Goal};
+use crate::stopping;
 use crate::sweep::curve::{Watched, feasible};
 use crate::sweep::metrics::Metrics;
 use crate::sweep::proposals::Proposals;
+use crate::sweep::savings::Tally;
 use crate::sweep::trial::{Live, Rank, Shown, Status, TrialState};
 use crate::sweep::{
     Actor, Budget, EndWhy, FailWhy, Marks, Origin, PauseHow, PauseWhy, Pos, Refusal, SweepId, TextRef,
@@ -98,7 +99,8 @@ pub struct State {
     pub(super) spent: Spent,
     pub(super) metrics: Metrics,
     pub(super) watched: Watched,
-    pub(super) hyperband: Option<Hyperband>,
+    /// The stopping rule.
+    pub(super) rule: Option<stopping::Rule>,
     /// By number.
     pub(super) trials: Vec<TrialState>,
     pub(super) queue: BTreeSet<(Rank, Trial)>,
@@ -110,6 +112,7 @@ pub struct State {
     /// Trials whose best feasible value reaches the target.
     pub(super) at_target: BTreeSet<Trial>,
     pub(super) usage: Usage,
+    pub(super) tally: Tally,
     /// Trials whose run is to be judged, since `due` last found nothing.
     pub(super) touched: BTreeSet<Trial>,
 }
@@ -232,7 +235,7 @@ impl State {
         let curve = self.trial(trial).and_then(TrialState::curve);
         let mut marks =
             curve.map(|curve| curve.marks(&self.watched, aggregate == Aggregate::Last)).unwrap_or_default();
-        marks.rule = self.hyperband.as_ref().and_then(|rule| rule.marks(trial.0)).cloned();
+        marks.rule = self.rule.as_ref().and_then(|rule| rule.marks(trial.0)).cloned();
         marks
     }
 
@@ -244,17 +247,6 @@ impl State {
     /// The limit of parallel runs: the definition's, else the machine's.
     pub(super) fn parallel(&self, machine: u32) -> usize {
         self.definition.parallel.unwrap_or(machine) as usize
-    }
-}
-
-/// The stopping rule of a definition.
-pub(super) fn rule_of(definition: &Definition) -> Option<Hyperband> {
-    let stopping = definition.early_terminate.as_ref()?;
-    match &stopping.rule {
-        Rule::Hyperband { bands, eta, strict } => {
-            Some(Hyperband::new(bands, *eta, *strict, stopping.goal == Goal::Maximize))
-        }
-        Rule::Later { .. } => None,
     }
 }
 

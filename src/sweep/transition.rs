@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::space::Assignment;
 use crate::sweep::apply::{EARLY, Misfit};
 use crate::sweep::curve::feasible;
+use crate::sweep::savings::{Length, Tally, Took};
 use crate::sweep::state::{EarlyEnds, index, reaches_target};
 use crate::sweep::trial::{Kept, Live, Past, Phase, Status, TrialState, Waiting, status};
 use crate::sweep::{
@@ -107,11 +108,14 @@ impl State {
     }
 
     pub(super) fn retry(&mut self, trial: Trial) -> Result<(), Misfit> {
+        self.count_length(trial, Tally::remove);
         let state = self.trial_mut(trial)?;
         state.kept = Kept::Curve(Box::default());
+        state.spared = false;
+        state.took = Took::default();
         state.crashes = 0;
         state.losses = 0;
-        if let Some(rule) = &mut self.hyperband {
+        if let Some(rule) = &mut self.rule {
             self.touched.extend(rule.forget(trial.0).into_iter().map(Trial));
         }
         self.note_target(trial, false);
@@ -142,6 +146,9 @@ impl State {
         };
         let trial = self.trial_mut(run.trial)?;
         trial.past = Some(Past { fence, seq: ended.last_seq });
+        trial.took.wall_ms = trial.took.wall_ms.saturating_add(ended.wall_ms);
+        trial.took.gpu_ms =
+            trial.took.gpu_ms.saturating_add(ended.wall_ms.saturating_mul(u64::from(ended.gpus)));
         match outcome {
             Outcome::Queued(QueueWhy::Crashed) => trial.crashes += 1,
             Outcome::Queued(QueueWhy::Lost) => trial.losses += 1,
@@ -155,15 +162,33 @@ impl State {
             self.keep_marks(run.trial, marks)?;
             self.note_early_end(run.trial, outcome);
             self.best = self.better(self.best, run.trial);
+            self.count_length(run.trial, Tally::add);
+            self.note_audit(run.trial);
         }
         Ok(())
+    }
+
+    fn count_length(&mut self, trial: Trial, count: fn(&mut Tally, Length, Took)) {
+        let Some(state) = self.trial(trial) else { return };
+        if let (Some(length), took) = (state.length(), state.took) {
+            count(&mut self.tally, length, took);
+        }
+    }
+
+    /// A trial that was let go on has come to its end: was the rule wrong?
+    fn note_audit(&mut self, trial: Trial) {
+        let has_ended = |state: &TrialState| state.spared && state.length() == Some(Length::Full);
+        if self.trial(trial).is_some_and(has_ended) {
+            self.tally.audit.ended += 1;
+            self.tally.audit.wrong += u32::from(self.best == Some(trial));
+        }
     }
 
     /// The trial is final: its marks stand for its curve from now on.
     fn keep_marks(&mut self, trial: Trial, marks: &Marks) -> Result<(), Misfit> {
         self.trial_mut(trial)?.kept = Kept::Marks(Box::new(marks.clone()));
-        if let (Some(rule), Some(marks)) = (&mut self.hyperband, &marks.rule) {
-            self.touched.extend(rule.set(trial.0, marks.clone(), false).into_iter().map(Trial));
+        if let (Some(rule), Some(marks)) = (&mut self.rule, &marks.rule) {
+            self.touched.extend(rule.set(trial.0, marks.clone()).into_iter().map(Trial));
         }
         let reached = marks.best.is_some_and(|best| reaches_target(&self.definition, best.value))
             && feasible(&self.definition.constraints, &marks.at_best);

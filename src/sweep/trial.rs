@@ -14,6 +14,7 @@
 
 use crate::space::Point;
 use crate::sweep::curve::{Curve, Marks};
+use crate::sweep::savings::{Length, Took};
 use crate::sweep::{
     AfterStop, FailWhy, Fence, Outcome, Placement, QueueWhy, Run, Source, StopWhy, Timestamp, Trial,
     WithdrawWhy,
@@ -127,6 +128,10 @@ pub(super) struct TrialState {
     pub(super) past: Option<Past>,
     pub(super) status: Status,
     pub(super) kept: Kept,
+    /// The stopping rule condemned it, and the audit let it go on.
+    pub(super) spared: bool,
+    /// All its runs, since a person last retried it.
+    pub(super) took: Took,
     pub(super) excluded: bool,
     /// Sorted.
     pub(super) tags: Vec<String>,
@@ -143,6 +148,8 @@ impl TrialState {
             past: None,
             status: Status::Queued(Waiting::New),
             kept: Kept::Curve(Box::default()),
+            spared: false,
+            took: Took::default(),
             excluded: false,
             tags: Vec::new(),
         }
@@ -208,6 +215,19 @@ impl TrialState {
         match self.shown() {
             Shown::Queued | Shown::Running => None,
             over @ (Shown::Succeeded | Shown::Stopped | Shown::Failed) => Some(over),
+        }
+    }
+
+    /// Which length its time is of, if it is of any.
+    pub(super) fn length(&self) -> Option<Length> {
+        match &self.status {
+            Status::Succeeded => Some(Length::Full),
+            Status::Stopped(StopWhy::Rule) => Some(Length::Cut),
+            Status::Queued(_)
+            | Status::Running(_)
+            | Status::Stopped(_)
+            | Status::Withdrawn(_)
+            | Status::Failed(_) => None,
         }
     }
 

@@ -2,12 +2,13 @@
 
 use crate::space::Assignment;
 use crate::spec::Definition;
+use crate::stopping;
 use crate::sweep::curve::feasible;
 use crate::sweep::state::EarlyEnds;
 use crate::sweep::trial::{Live, Status, TrialState};
 use crate::sweep::{
-    Actor, FailWhy, Fence, Mark, Origin, Phase, Placement, Pos, Rank, Run, Shown, Source, State, StopWhy,
-    SweepId, SweepPhase, TextRef, Timestamp, Trial, Usage, Waiting, WithdrawWhy,
+    Actor, FailWhy, Fence, Mark, Origin, Phase, Placement, Pos, Rank, Run, Savings, Shown, Source, State,
+    StopWhy, SweepId, SweepPhase, TextRef, Timestamp, Trial, Usage, Waiting, WithdrawWhy,
 };
 
 /// Trials by shown state.
@@ -211,6 +212,16 @@ impl State {
     /// Of the runs that are over.
     pub fn usage(&self) -> Usage {
         self.usage
+    }
+
+    /// What the stopping rule saved, and how often it was wrong; none: the sweep has none.
+    pub fn savings(&self) -> Option<Savings> {
+        self.rule.as_ref().map(|_| self.tally.savings())
+    }
+
+    /// The stopping rule and what it knows of each trial.
+    pub fn rule(&self) -> Option<&stopping::Rule> {
+        self.rule.as_ref()
     }
 
     /// The best feasible trial that succeeded or was stopped.

@@ -12,6 +12,7 @@ mod fake_nvml;
 mod gpus;
 mod kill;
 mod logs;
+mod optimize;
 mod rooms;
 mod run;
 mod runner;

@@ -320,6 +320,82 @@ for step in range(400):
     assert!(reason.contains("hyperband") && reason.contains("above"), "{reason}");
 }
 
+/// A run goes on only after the one before it has passed the rung, so arrivals come in the order of the trials; who is
+/// to be stopped waits for it.
+#[test]
+fn asha_stops_a_run_and_says_why() {
+    let home = Home::new();
+    home.write(
+        "train.py",
+        r#"
+import os, signal, sys
+x = float(next(a for a in sys.argv if a.startswith("--x=")).split("=")[1])
+for step in range(1, 4):
+    print(f"step={step} loss={x}", flush=True)
+if x > 5:
+    signal.pause()
+"#,
+    );
+    home.write(
+        "sweep.yaml",
+        "program: train.py\nmethod: grid\nmetric: {name: loss, goal: minimize}\nparallel: 1\ngrace: 5s\n\
+         parameters:\n  x: {values: [2.0, 1.0, 9.0, 0.5]}\n\
+         early_terminate: {type: asha, min_iter: 3, max_iter: 10, eta: 3}\n",
+    );
+    let check = home.swath(&["check", "sweep.yaml"]).expect(0);
+    assert!(check.out.contains("asha may stop a run at step 3, 9 of loss"), "{}", check.out);
+    let done = home.swath(&["run", "sweep.yaml"]).expect(0);
+    assert!(done.out.contains("3 done · 1 stopped early"), "{}\n{}", done.out, done.err);
+    let why = "asha: 9 above 1 at step 3, of 3 runs that came there";
+    assert!(done.err.contains(why), "{}", done.err);
+    let shown = home.swath(&["trial", "show", "@last/3"]).expect(0).out;
+    assert!(shown.contains(why), "{shown}");
+    let sweep = home.swath(&["sweep", "show", "@last"]).expect(0).out;
+    assert!(sweep.contains("asha stopped 1 trial"), "{sweep}");
+    assert!(sweep.contains("how often that was wrong: not measured"), "{sweep}");
+    let savings = &home.swath(&["sweep", "show", "@last", "-o", "json"]).expect(0).json()["savings"];
+    assert_eq!((&savings["rule"], &savings["stopped"]), (&"asha".into(), &1.into()), "{savings}");
+}
+
+/// The third run is condemned, and ends when the test has seen that it was let go on.
+#[test]
+fn the_audit_lets_condemned_runs_go_on() {
+    let home = Home::new();
+    home.write(
+        "train.py",
+        r#"
+import os, sys
+x = float(next(a for a in sys.argv if a.startswith("--x=")).split("=")[1])
+if x > 5:
+    os.mkfifo("go")
+print(f"step=1 loss={x}", flush=True)
+if x > 5:
+    open("go").read()
+    print("step=2 loss=0.5", flush=True)
+"#,
+    );
+    home.write(
+        "sweep.yaml",
+        "program: train.py\nmethod: grid\nmetric: {name: loss, goal: minimize}\nparallel: 1\n\
+         parameters:\n  x: {values: [2.0, 1.0, 9.0]}\n\
+         early_terminate: {type: asha, min_iter: 1, audit: 1}\n",
+    );
+    let run = home.start(&["run", "sweep.yaml"], "err");
+    let spared = || {
+        let shown = home.swath(&["sweep", "show", "@last", "-o", "json"]);
+        (shown.json()["savings"]["spared"] == 1).then_some(())
+    };
+    wait_for("the third run", || home.dir.join("go").exists().then_some(()));
+    wait_for("a run that is let go on", spared);
+    home.write("go", "");
+    let done = run.end().expect(0);
+    assert!(done.out.contains("3 done") && !done.out.contains("stopped"), "{}\n{}", done.out, done.err);
+    let sweep = home.swath(&["sweep", "show", "@last"]).expect(0).out;
+    assert!(sweep.contains("1 of 1 run let go on ended as the best so far"), "{sweep}");
+    let shown = home.swath(&["trial", "show", "@last/3"]).expect(0).out;
+    assert!(shown.contains("let go on by early_terminate.audit: asha: 9 above 1 at step 1"), "{shown}");
+}
+
 #[test]
 fn b25_values_reach_the_program_byte_for_byte() {
     let values = ["; rm -rf ~", "$(id)", "`id`", "' OR 1=1 --", "a\\nb", "-x", "--flag", "é中\u{1f600}", " "];

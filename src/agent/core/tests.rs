@@ -63,7 +63,8 @@ fn a_run_goes_from_assignment_to_a_forgotten_folder() {
     let (mut core, run) = (ready(now), key(1));
     assert!(matches!(core.on(assign(&run), now)[..], [Output::Launch(_)]));
     assert_eq!(core.on(assign(&run), now), [], "sent twice, started once");
-    let read = core.on(Input::Launched(run.clone()), now);
+    assert_eq!(core.on(Input::Launched(run.clone()), now), [], "nothing to read yet");
+    let read = core.on(Input::Grew(run.clone()), now);
     assert_eq!(
         read,
         [Output::Read { run: run.clone(), after: 0, reports: WINDOW_REPORTS, bytes: WINDOW_BYTES }]

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::space::{Assignment, Count, Distribution, Leaf, Step, Value};
 use crate::spec::{self, Definition, Goal, Gpus, GridOrder, Method, Resources, Rule, Stopping, command};
+use crate::stopping;
 
 /// What the sweep is and will do.
 pub(super) fn summary(
@@ -259,14 +260,48 @@ fn trials(definition: &Definition) -> String {
     if let Some(parallel) = definition.parallel {
         text.push_str(&format!(", {parallel} at once"));
     }
-    if let Some(Rule::Hyperband { bands, .. }) =
-        definition.early_terminate.as_ref().map(|stopping| &stopping.rule)
-    {
-        let shown: Vec<String> = bands.iter().take(4).map(u64::to_string).collect();
-        let more = if bands.len() > 4 { ", .." } else { "" };
-        text.push_str(&format!("; hyperband may stop a run after value {}{more}", shown.join(", ")));
+    if let Some(stopping) = &definition.early_terminate {
+        text.push_str(&format!("; {}", judgement(stopping)));
     }
     text
+}
+
+/// When the stopping rule looks at a run.
+fn judgement(stopping: &Stopping) -> String {
+    let (name, metric) = (stopping.rule.name(), escaped(&stopping.metric));
+    let may = format!("{name} may stop a run");
+    let mut text = match &stopping.rule {
+        Rule::Hyperband { bands, .. } => format!("{may} after value {} of {metric}", first_few(bands)),
+        Rule::Asha { min_iter, max_iter, eta } => {
+            let rungs = stopping::rungs(*min_iter, *max_iter, *eta);
+            format!("{may} at step {} of {metric}", first_few(&rungs))
+        }
+        Rule::Median { min_iter, startup } | Rule::Percentile { min_iter, startup, .. } => {
+            let steps = stopping::fine(*min_iter);
+            format!("{may} at step {} of {metric}, once {startup} others were there", first_few(&steps))
+        }
+        Rule::Threshold { after, .. } => format!("{may} at any step of {metric} from {after} on"),
+        Rule::Patience { patience, min_iter, .. } => {
+            format!("{may} from step {min_iter} on, after {patience} reports of {metric} without a gain")
+        }
+        Rule::Curve { max_iter, min_iter } => {
+            let first = min_iter.unwrap_or(stopping::first_forecast(*max_iter));
+            format!("{may} at any step of {metric} from {first} to {max_iter}, once it has 8 values")
+        }
+    };
+    if stopping.audit > 0.0 {
+        text.push_str(&format!(
+            "; {} % of those go on, to see how often it is wrong",
+            stopping.audit * 100.0
+        ));
+    }
+    text
+}
+
+/// `3, 9, 27, 81, ..`
+fn first_few<T: ToString>(numbers: &[T]) -> String {
+    let shown: Vec<String> = numbers.iter().take(4).map(T::to_string).collect();
+    format!("{}{}", shown.join(", "), if numbers.len() > 4 { ", .." } else { "" })
 }
 
 fn cost(definition: &Definition) -> String {

@@ -95,6 +95,10 @@ pub(crate) fn write_summary(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Resul
         let budget = sweep.gpu_hours_budget.map(|b| format!(" of {}", number(b))).unwrap_or_default();
         writeln!(out, " cost     {} GPU h{budget}", number(sweep.gpu_hours))?;
     }
+    if let Some(savings) = &sweep.savings {
+        writeln!(out, " saved    {}", words::stopping(savings))?;
+        writeln!(out, "          how often that was wrong: {}", words::audit(savings))?;
+    }
     write_origin(sweep, now, out)?;
     for remark in &sweep.remarks {
         writeln!(out, " note     {}", escape(remark))?;

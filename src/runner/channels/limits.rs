@@ -28,5 +28,7 @@ pub(super) const ROWS_A_SECOND: u32 = 1_000;
 pub(super) const HELD_VALUES: usize = 200_000;
 /// Bytes read of one file before the next one has its turn.
 pub(super) const READ_BYTES: usize = 256 << 10;
+/// After the start, files are watched.
+pub(super) const WATCH_AFTER: Duration = Duration::from_millis(50);
 /// How often files are looked at where the system does not say that they changed.
 pub(super) const POLL: Duration = Duration::from_millis(250);

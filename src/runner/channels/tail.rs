@@ -1,7 +1,8 @@
 //! Files that are read while they grow: `SWATH_METRICS`, and the transaction logs that appear below `WANDB_DIR`.
 //!
 //! inotify says when to look: files are watched for changes, folders for new entries. Where it cannot be had, everything
-//! is looked at every [`POLL`]. What is found is not trusted: no symbolic link is followed, only regular files are
+//! is looked at every [`POLL`]. Watching begins [`WATCH_AFTER`] the start: to give up an inotify the kernel takes some
+//! 10 ms, which a run that is over by then is spared; what it wrote is read at its end. What is found is not trusted: no symbolic link is followed, only regular files are
 //! opened and never in a way that waits, and one call reads a bounded amount of each file.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ use rustix::io::Errno;
 
 use super::environment::too_old_for_live_values;
 use super::jsonl::JsonLines;
-use super::limits::{FOLDER_ENTRIES, POLL, READ_BYTES, WANDB_FILES};
+use super::limits::{FOLDER_ENTRIES, POLL, READ_BYTES, WANDB_FILES, WATCH_AFTER};
 use super::notes::Notes;
 use super::reading::Reading;
 use super::wandb_log::WandbLog;
@@ -25,10 +26,16 @@ use super::wandb_log::WandbLog;
 /// Which files to read.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// The file of `SWATH_METRICS`, created empty before the start; `None`: `collect.json` is off.
+    /// The file of `SWATH_METRICS`, which may never come; `None`: `collect.json` is off.
     pub metrics: Option<PathBuf>,
     /// The folder of `WANDB_DIR`; `None`: `collect.wandb` is off.
     pub wandb_dir: Option<PathBuf>,
+}
+
+impl Sources {
+    fn any(&self) -> bool {
+        self.metrics.is_some() || self.wandb_dir.is_some()
+    }
 }
 
 /// What the transaction logs say of the script's W&B run.
@@ -50,7 +57,8 @@ pub struct WandbSeen {
 #[derive(Debug)]
 pub struct Files {
     sources: Sources,
-    watch: Watch,
+    /// None: it is not begun.
+    watch: Option<Watch>,
     metrics: Grown,
     json: JsonLines,
     logs: Vec<(Grown, WandbLog)>,
@@ -63,11 +71,11 @@ pub struct Files {
 }
 
 impl Files {
-    /// Opens what is there and watches for the rest. Never fails: what cannot be watched is polled.
+    /// Reads nothing yet. Never fails: what cannot be watched is polled.
     pub fn new(sources: Sources) -> Files {
-        let mut files = Files {
+        Files {
             metrics: Grown::new(sources.metrics.clone().unwrap_or_default()),
-            watch: Watch::new(),
+            watch: None,
             json: JsonLines::default(),
             logs: Vec::new(),
             found: BTreeSet::new(),
@@ -76,30 +84,29 @@ impl Files {
             has_more: false,
             notes: Notes::default(),
             sources,
-        };
-        files.look_around();
-        // What is there already is no news to inotify.
-        files.has_more = true;
-        files
+        }
     }
 
     /// Readable when a file may have changed; `None` where files are polled.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.watch.fd.as_ref().map(OwnedFd::as_fd)
+        self.watch.as_ref()?.fd.as_ref().map(OwnedFd::as_fd)
     }
 
-    /// Longest time until the next [`ready`](Files::ready): zero while bytes are left unread; `None`: only when
-    /// [`fd`](Files::fd) is readable.
+    /// Longest time until the next [`ready`](Files::ready), since the last one or the start: zero while bytes are left
+    /// unread; `None`: only when [`fd`](Files::fd) is readable.
     pub fn timeout(&self) -> Option<Duration> {
-        if self.has_more {
-            return Some(Duration::ZERO);
+        match &self.watch {
+            _ if self.has_more => Some(Duration::ZERO),
+            Some(watch) => watch.is_incomplete.then_some(POLL),
+            None => self.sources.any().then_some(WATCH_AFTER),
         }
-        self.watch.is_incomplete.then_some(POLL)
     }
 
     /// Reads what has come, a bounded amount of each file.
     pub fn ready(&mut self, take: &mut dyn FnMut(Reading)) {
-        if self.watch.has_new_entries() || self.watch.is_incomplete {
+        let is_begun = self.watch.is_some();
+        let watch = self.watch.get_or_insert_with(Watch::new);
+        if !is_begun || watch.has_new_entries() || watch.is_incomplete {
             self.look_around();
         }
         self.has_more = self.read(take);
@@ -181,25 +188,25 @@ impl Files {
     fn look_around(&mut self) {
         if let Some(path) = &self.sources.metrics {
             if let Some(folder) = path.parent() {
-                self.watch.folder(folder);
+                watch_folder(&mut self.watch, folder);
             }
-            self.metrics.open(&mut self.watch);
+            self.metrics.open(self.watch.as_mut());
         }
         let Some(folder) = &self.sources.wandb_dir else { return };
-        self.watch.folder(folder);
+        watch_folder(&mut self.watch, folder);
         let folder = folder.join("wandb");
         if !is_folder(&folder) {
             return;
         }
-        self.watch.folder(&folder);
+        watch_folder(&mut self.watch, &folder);
         for run in entries(&folder).into_iter().filter(|run| is_run(run) && is_folder(run)) {
-            self.watch.folder(&run);
+            watch_folder(&mut self.watch, &run);
             for log in entries(&run).into_iter().filter(|log| is_log(log)) {
                 self.add_log(log);
             }
         }
         for (grown, _) in &mut self.logs {
-            grown.open(&mut self.watch);
+            grown.open(self.watch.as_mut());
         }
     }
 
@@ -216,6 +223,12 @@ impl Files {
         self.logs.push((Grown::new(path), WandbLog::new(self.sections)));
         self.sections += 1;
         self.seen.files = self.logs.len();
+    }
+}
+
+fn watch_folder(watch: &mut Option<Watch>, folder: &Path) {
+    if let Some(watch) = watch {
+        watch.folder(folder);
     }
 }
 
@@ -273,14 +286,16 @@ impl Grown {
     }
 
     /// Opens the file if the path holds another one than before.
-    fn open(&mut self, watch: &mut Watch) {
+    fn open(&mut self, watch: Option<&mut Watch>) {
         let Some(new) = open_regular(&self.path) else { return };
         let identity = |file: &File| file.metadata().ok().map(|found| (found.dev(), found.ino()));
         let newest = self.successor.as_ref().or(self.file.as_ref());
         if newest.is_some_and(|known| identity(known) == identity(&new)) {
             return;
         }
-        watch.file(&self.path);
+        if let Some(watch) = watch {
+            watch.file(&self.path);
+        }
         if self.file.is_none() {
             self.file = Some(new);
         } else {
@@ -301,12 +316,13 @@ impl Grown {
 
     fn next(&mut self) -> Next {
         let Some(file) = &self.file else { return Next::Nothing };
-        if file.metadata().is_ok_and(|found| found.len() < self.offset) {
+        // An error is as good as nothing new: it is met again, or the file is gone.
+        let size = file.metadata().map_or(self.offset, |found| found.len());
+        if size < self.offset {
             self.offset = 0;
             return Next::Anew;
         }
-        let mut bytes = vec![0; READ_BYTES];
-        // An error is as good as nothing new: it is met again, or the file is gone.
+        let mut bytes = vec![0; (size - self.offset).min(READ_BYTES as u64) as usize];
         let count = file.read_at(&mut bytes, self.offset).unwrap_or(0);
         if count > 0 {
             bytes.truncate(count);

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::search::testing::{cube, mixed, numbers, oracle, pending, problem};
-use crate::space::Point;
+use crate::search::Pending;
+use crate::search::testing::{cube, leaf, mixed, numbers, oracle, pending, problem, words};
+use crate::space::{Condition, Distribution, Leaf, Point, Value};
 
 /// The first points before scrambling, as multiples of 2^-32.
 fn unscrambled(dimensions: usize, index: u32) -> Vec<f64> {
@@ -124,12 +125,11 @@ fn a_trials_point_depends_on_its_number_alone() {
 
 #[test]
 fn a_leaf_of_one_value_moves_no_other() {
-    use crate::space::{Distribution, Value};
     let with = |extra: bool| {
-        let mut leaves: Vec<crate::space::Leaf> = cube(3).into();
+        let mut leaves: Vec<Leaf> = cube(3).into();
         if extra {
             let fixed = Distribution::Constant { value: Value::Int(7) };
-            leaves.push(crate::search::testing::leaf("a", fixed));
+            leaves.push(leaf("a", fixed));
         }
         let search = SobolSearch::new(&problem(Space::new(leaves).unwrap(), 1));
         let point = search.propose(5, &History { observations: &[], pending: &[] }).unwrap().point;
@@ -140,8 +140,6 @@ fn a_leaf_of_one_value_moves_no_other() {
 
 #[test]
 fn a_small_space_is_used_up_without_a_repeat() {
-    use crate::search::testing::{leaf, words};
-    use crate::space::{Condition, Distribution, Value};
     let mut inner = leaf("inner", Distribution::IntUniform { min: 1, max: 3 });
     inner.when.push(Condition { parent: 0, values: vec![Value::Text("a".to_owned())] });
     let rare = Distribution::CategoricalWithProbabilities {
@@ -154,7 +152,7 @@ fn a_small_space_is_used_up_without_a_repeat() {
     for trial in 1..=10 {
         let history = History { observations: &[], pending: &given };
         let point = search.propose(trial, &history).unwrap().point;
-        assert!(given.iter().all(|known: &crate::search::Pending| known.point != point), "{point:?} again");
+        assert!(given.iter().all(|known: &Pending| known.point != point), "{point:?} again");
         given.push(pending(trial, point));
     }
     assert_eq!(search.propose(11, &History { observations: &[], pending: &given }), Err(UsedUp));

@@ -35,6 +35,7 @@ pub fn decide(state: &State, command: &Command, head: Head) -> Result<Vec<Body>,
         Command::StopRun { run, then, why, evidence } => {
             stop::run(state, *run, *then, *why, evidence.as_ref())
         }
+        Command::SpareRun { run, evidence } => stop::spare(state, *run, evidence),
         Command::Finish => end::finish(state),
         Command::Hide => Ok(end::hide(state)),
         _ if state.hidden => Err(Refusal::Hidden),

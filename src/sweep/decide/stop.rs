@@ -18,6 +18,13 @@ pub(super) fn run(
     Ok(live.map(|_| Body::StopDecided { run, then, why, evidence: evidence.cloned() }).into_iter().collect())
 }
 
+/// The audit lets a condemned run go on; nothing if it is over or superseded meanwhile.
+pub(super) fn spare(state: &State, run: Run, evidence: &Evidence) -> Result<Vec<Body>, Refusal> {
+    let trial = state.known(run.trial)?;
+    let is_current = trial.live().is_some() && trial.attempt == run.attempt && !trial.spared;
+    Ok(is_current.then(|| Body::RunSpared { run, evidence: evidence.clone() }).into_iter().collect())
+}
+
 fn is_new(live: &Live, then: AfterStop) -> bool {
     live.phase.stop().is_none_or(|(decided, _)| then > decided)
 }

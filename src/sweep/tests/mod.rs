@@ -6,3 +6,4 @@ mod lifecycle;
 mod outcomes;
 mod random;
 mod rules;
+mod stopping;

@@ -28,8 +28,15 @@ fn any_definition(rng: &mut ChaCha8Rng) -> Value {
         more["runCap"] = json!(rng.random_range(1..9));
     }
     if rng.random() {
-        more["earlyTerminate"] = json!({"metric": "loss", "goal": "minimize", "rule":
-            {"type": "hyperband", "bands": [1, 2, 4], "eta": 2.0, "strict": rng.random::<bool>()}});
+        let rule = match rng.random_range(0..6) {
+            0 => json!({"type": "hyperband", "bands": [1, 2, 4], "eta": 2.0, "strict": rng.random::<bool>()}),
+            1 => json!({"type": "asha", "min_iter": 1, "eta": 2.0}),
+            2 => json!({"type": "median", "min_iter": 1, "startup": 2}),
+            3 => json!({"type": "threshold", "max": 0.9, "after": 2}),
+            4 => json!({"type": "patience", "patience": 2, "min_delta": 0.0, "min_iter": 0}),
+            _ => json!({"type": "curve", "max_iter": 9, "min_iter": 1}),
+        };
+        more["earlyTerminate"] = json!({"metric": "loss", "goal": "minimize", "rule": rule});
     }
     if rng.random() {
         more["constraints"] = json!([{"metric": "size", "max": 0.7}]);

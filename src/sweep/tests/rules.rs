@@ -83,7 +83,8 @@ fn hyperband_judges_the_reporting_run_and_those_whose_band_moved() {
         },
         Entry::Report(_) => None,
     });
-    let expected = Evidence { rule: "hyperband".into(), band: 2, value: 5.0, threshold: 4.0, count: 2 };
+    let expected =
+        Evidence { rule: "hyperband".into(), rung: 2, value: 5.0, threshold: 4.0, count: 2, chance: None };
     assert_eq!(evidence, Some(expected));
     world.end_signalled(a);
     assert_eq!((world.shown(1), value(&world, 1)), ("stopped", Some((1.0, 0))), "its value is kept");

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
 use swath::runner::{
-    self, Ended, Entry, FORMAT, Folder, Record, RunKey, Runner, Spec, SpoolReader, Started, StopCause,
+    self, Ended, Entry, FORMAT, Folder, LockedSpool, Nursery, Record, RunKey, Runner, Spec, SpoolReader,
+    Started, StopCause,
 };
 
 use crate::support::binary;
@@ -93,8 +94,14 @@ struct Live {
 fn start(runs: &Runs, spec: &Spec) -> Live {
     let spool = runner::create_locked(&runs.0, spec).unwrap();
     let folder = spool.folder().clone();
-    let runner = runner::spawn_runner(spool, Path::new(binary())).unwrap();
+    let runner = start_by(Path::new(binary()), spool);
     Live { folder, run: spec.run.clone(), runner }
+}
+
+/// A runner of a nursery that ends with this call: runners need it no more.
+fn start_by(program: &Path, spool: LockedSpool) -> Runner {
+    let nursery = Nursery::start(program, &spool.folder().runner_log()).unwrap();
+    nursery.run(&spool).unwrap()
 }
 
 impl Live {
@@ -103,8 +110,8 @@ impl Live {
     }
 
     /// Waits for the runner and reads what it wrote.
-    fn finish(mut self) -> Finished {
-        self.runner.child.wait().unwrap();
+    fn finish(self) -> Finished {
+        self.runner.wait().unwrap();
         Finished { entries: read(&self.folder), folder: self.folder }
     }
 
@@ -125,9 +132,9 @@ impl Live {
     }
 
     /// Ends the runner as nothing in it can help against, and closes what it left.
-    fn kill_runner_and_close(mut self) -> (Ended, Finished) {
-        self.runner.child.kill().unwrap();
-        self.runner.child.wait().unwrap();
+    fn kill_runner_and_close(self) -> (Ended, Finished) {
+        self.send(Signal::KILL);
+        self.runner.wait().unwrap();
         let ended = runner::close_orphan(runner::wait_for_lock(&self.folder).unwrap(), &self.run).unwrap();
         (ended, Finished { entries: read(&self.folder), folder: self.folder })
     }

@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use rustix::process::Signal;
+use rustix::process::{Signal, pidfd_send_signal};
 use swath::runner::{self, How, Lost, Record};
 
-use super::{DETACHES, Runs, is_alive, marked, pid_in, python, read, shell, start, wait_for};
+use super::{DETACHES, Runs, is_alive, marked, pid_in, python, read, shell, start, start_by, wait_for};
 use crate::support::binary;
 
 #[test]
@@ -50,9 +50,8 @@ fn f12_a_runner_killed_at_each_of_its_points_leaves_an_end_and_no_process() {
         fs::write(&wrapper, format!("#!/bin/sh\nSWATH_FAILPOINT={point} exec {} \"$@\"\n", binary()))
             .unwrap();
         fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
-        let mut runner = runner::spawn_runner(spool, &wrapper).unwrap();
-        let status = runner.child.wait().unwrap();
-        assert!(!status.success() && status.code().is_none(), "{point} was not reached: {status:?}");
+        let status = start_by(&wrapper, spool).wait().unwrap();
+        assert!(status.is_some_and(|status| status.killed()), "{point} was not reached: {status:?}");
         let ended = runner::close_orphan(runner::wait_for_lock(&folder).unwrap(), &spec.run).unwrap();
         assert_eq!(ended.how, how, "{point}");
         assert_eq!(marked(&spec.run), [0; 0], "{point}");
@@ -113,9 +112,9 @@ fn in_a_namespace_a_stranger_survives() {
     let live = start(&runs, &shell("touch ready; exec sleep 1000"));
     live.has_made("ready");
     let command = live.started().command;
-    let mut runner = live.runner;
-    runner.child.kill().unwrap();
-    runner.child.wait().unwrap();
+    let runner = live.runner;
+    pidfd_send_signal(&runner.pidfd, Signal::KILL).unwrap();
+    runner.wait().unwrap();
     rustix::process::kill_process(rustix::process::Pid::from_raw(command.pid).unwrap(), Signal::KILL)
         .unwrap();
     // This process is the namespace's first one, so the orphan is its to reap.

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use swath::runner::{self, How, Record};
 
-use super::{Live, Runs, python, run, shell};
+use super::{Live, Runs, python, run, shell, start_by};
 use crate::support::binary;
 
 #[test]
@@ -120,7 +120,7 @@ for step in range(4000):
     fs::write(&wrapper, format!("#!/bin/sh\ntrap '' XFSZ\nulimit -f 192\nexec {} \"$@\"\n", binary()))
         .unwrap();
     fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
-    let runner = runner::spawn_runner(spool, &wrapper).unwrap();
+    let runner = start_by(&wrapper, spool);
     let finished = Live { folder, run: spec.run.clone(), runner }.finish();
     let ended = finished.ended();
     assert_eq!(ended.how, How::Exited(0), "{}", ended.tail);

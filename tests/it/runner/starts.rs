@@ -9,7 +9,7 @@ use std::path::Path;
 
 use swath::runner::{self, Fault, How};
 
-use super::{Live, Runs, a_run, python, run, shell};
+use super::{Live, Runs, a_run, python, run, shell, start_by};
 use crate::support::binary;
 
 #[test]
@@ -144,7 +144,7 @@ fn f68_a_runner_goes_on_when_its_binary_is_replaced() {
     let spec = shell("touch ready; while [ ! -e go ]; do sleep 0.01; done; echo loss=0.5");
     let spool = runner::create_locked(&runs.0, &spec).unwrap();
     let folder = spool.folder().clone();
-    let runner = runner::spawn_runner(spool, &copy).unwrap();
+    let runner = start_by(&copy, spool);
     let live = Live { folder, run: spec.run.clone(), runner };
     live.has_made("ready");
     fs::remove_file(&copy).unwrap();

@@ -243,6 +243,63 @@ fn b22_early_terminate() {
     assert_eq!(accepted(&early("max_iter: 27, s: 2")), []);
 }
 
+/// The rules that are not W&B's: the same care.
+#[test]
+fn b22_early_terminate_of_other_types() {
+    let early = |rule: &str| with_line(&format!("metric: {{name: x}}\nearly_terminate: {{type: {rule}}}"));
+    for (rule, expected) in [
+        ("asha, eta: 1", Code::OutOfRange),
+        ("asha, min_iter: 0", Code::OutOfRange),
+        ("asha, min_iter: 9, max_iter: 9", Code::BadBands),
+        ("asha, min_iter: soon", Code::WrongKind),
+        ("median, startup: -1", Code::OutOfRange),
+        ("percentile", Code::MissingKey),
+        ("percentile, percentile: 100", Code::OutOfRange),
+        ("threshold", Code::MissingKey),
+        ("threshold, min: 2, max: 1", Code::BadBands),
+        ("threshold, max: .nan", Code::NotFinite),
+        ("patience", Code::MissingKey),
+        ("patience, patience: 0", Code::OutOfRange),
+        ("curve", Code::MissingKey),
+        ("asha, audit: 2", Code::OutOfRange),
+        ("ashas", Code::NotAllowed),
+    ] {
+        assert_eq!(errors(&early(rule)), [expected], "{rule}");
+    }
+    assert_eq!(errors(&with_line("early_terminate: {type: asha}")), [Code::NeedsMetric]);
+    for rule in [
+        "asha",
+        "median",
+        "percentile, percentile: 25",
+        "threshold, min: 0.1",
+        "patience, patience: 3",
+        "curve, max_iter: 27",
+    ] {
+        let parsed = parse(&early(&format!("{rule}, audit: 0.1")));
+        let definition = parsed.definition.unwrap_or_else(|| panic!("{rule}: {:?}", parsed.diagnostics));
+        assert_eq!(spec::unsupported(&definition), [], "{rule}");
+        let stopping = definition.early_terminate.as_ref().map(|stopping| stopping.audit);
+        assert_eq!((stopping, definition.stopping_rule().is_some()), (Some(0.1), true));
+        let json = serde_json::to_string(&definition).unwrap();
+        assert_eq!(serde_json::from_str::<spec::Definition>(&json).unwrap(), definition, "{rule}");
+    }
+    let promoted = parse(&early("asha, promote: true")).definition.unwrap();
+    assert_eq!(spec::unsupported(&promoted).len(), 1);
+}
+
+#[test]
+fn the_first_rung_lies_at_a_third_of_the_length() {
+    let rule = |rule: &str| {
+        let text = with_line(&format!("metric: {{name: x}}\nearly_terminate: {{type: asha{rule}}}"));
+        parse(&text).definition.unwrap().early_terminate.unwrap().rule
+    };
+    let asha = |min_iter, max_iter, eta| spec::Rule::Asha { min_iter, max_iter, eta };
+    assert_eq!(rule(""), asha(1, None, 3.0));
+    assert_eq!(rule(", max_iter: 27"), asha(9, Some(27), 3.0));
+    assert_eq!(rule(", max_iter: 100, eta: 4"), asha(34, Some(100), 4.0));
+    assert_eq!(rule(", max_iter: 27, min_iter: 1"), asha(1, Some(27), 3.0));
+}
+
 #[test]
 fn b23_run_cap() {
     for cap in ["0", "-1", "1000000000000000000"] {

@@ -101,8 +101,10 @@ fn a_cut_or_replaced_file_is_a_new_section() {
 #[test]
 fn what_was_unread_of_a_replaced_file_comes_first() {
     let folder = Folder::new();
-    append(&folder.metrics(), b"{\"step\": 1, \"loss\": 0.5}\n");
+    File::create(folder.metrics()).expect("a file");
     let mut files = folder.files();
+    files.ready(&mut |reading| panic!("{reading:?}"));
+    append(&folder.metrics(), b"{\"step\": 1, \"loss\": 0.5}\n");
     append(&folder.0.join("new"), b"{\"step\": 0, \"loss\": 2}\n");
     fs::rename(folder.0.join("new"), folder.metrics()).expect("renamed");
     let mut last = Vec::new();
