@@ -45,10 +45,6 @@ const DESIGN_LEAST: usize = 4;
 const DESIGN_MOST: usize = 8;
 /// How many points of the design's sequence are looked at.
 const DESIGN_TRIES: u32 = 64;
-/// Up to so many observations every fit has two starts ..
-const TWO_STARTS: usize = 200;
-/// .. then one in so many.
-const RESTART: u32 = 5;
 /// Each proposal's candidates are so many further in their sequence.
 const SLICE: u32 = 512;
 /// Mutations start from so many of the best points.
@@ -291,7 +287,7 @@ impl Bayes {
             let evidence = Evidence::new(&rows, &values, &target.extra);
             let last = self.recorded.as_ref().and_then(|fit| fit.model(target.of)).map(|model| &model.theta);
             let last = last.filter(|theta| theta.len() == evidence.dimensions());
-            let starts = starts(&evidence, last, serial);
+            let starts = starts(&evidence, last);
             let Fitted { theta, f } = fit::fit(&evidence, &starts).ok_or(Hindrance::Fit)?;
             let posterior = Posterior::new(&rows, &target.extra, &Hyper::of(&theta));
             let jitter = posterior.map_err(|_| Hindrance::Factor)?.jitter();
@@ -352,13 +348,11 @@ impl Bayes {
     }
 }
 
-/// Where the fit begins: the last theta and, at first and now and then, the default.
-fn starts(evidence: &Evidence<'_>, last: Option<&Vec<f64>>, serial: u32) -> Vec<Vec<f64>> {
-    let n = evidence.rows.len();
-    let restart = n < TWO_STARTS || (n <= fit::LARGE && serial.is_multiple_of(RESTART));
+/// Where the fit begins: the last theta and the default; with many observations the last theta alone.
+fn starts(evidence: &Evidence<'_>, last: Option<&Vec<f64>>) -> Vec<Vec<f64>> {
     match last {
-        Some(theta) if restart => vec![theta.clone(), evidence.default_start()],
-        Some(theta) => vec![theta.clone()],
+        Some(theta) if evidence.rows.len() > fit::LARGE => vec![theta.clone()],
+        Some(theta) => vec![theta.clone(), evidence.default_start()],
         None => vec![evidence.default_start()],
     }
 }

@@ -1,6 +1,6 @@
 //! The most probable hyperparameters, by L-BFGS over the logarithms.
 //!
-//! Two starts where asked for, the last fit's theta and the default one; the better is kept, ties go to the first. An
+//! From each start given (the last fit's theta, the default one); the best is kept, ties go to the first. An
 //! evaluation that fails counts as infinite, so that the line search backs off. A fit that finds nothing is none: its
 //! caller falls back.
 //!
@@ -21,7 +21,7 @@ const ITERATIONS: u64 = 60;
 const ITERATIONS_LARGE: u64 = 20;
 /// Rows from which a fit is kept short.
 pub(crate) const LARGE: usize = 200;
-/// L-BFGS stops at a relative decrease below this.
+/// L-BFGS stops at a relative decrease below this: a looser end was measured to cost quality.
 const DECREASE: f64 = 2e-9;
 /// .. or a gradient below this, for up to 50 rows; in proportion to the rows beyond.
 const SLOPE: f64 = 1e-5;
@@ -36,22 +36,25 @@ pub(crate) struct Fitted {
 /// The last point evaluated: L-BFGS asks for value and gradient one after the other.
 struct Memo<'a> {
     evidence: &'a Evidence<'a>,
-    last: RefCell<Option<(Vec<f64>, f64, Vec<f64>)>>,
+    last: RefCell<Option<Evaluation>>,
+}
+
+/// Value and gradient at a point.
+struct Evaluation {
+    theta: Vec<f64>,
+    f: f64,
+    gradient: Vec<f64>,
 }
 
 impl Memo<'_> {
-    fn at<T>(&self, theta: &[f64], take: impl Fn(f64, &[f64]) -> T) -> T {
+    fn at<T>(&self, theta: &[f64], take: impl Fn(&Evaluation) -> T) -> T {
         let mut last = self.last.borrow_mut();
-        match last.as_ref() {
-            Some((known, f, gradient)) if known == theta => take(*f, gradient),
-            _ => {
-                let (f, gradient) =
-                    self.evidence.at(theta).unwrap_or_else(|| (f64::INFINITY, vec![0.0; theta.len()]));
-                let taken = take(f, &gradient);
-                *last = Some((theta.to_vec(), f, gradient));
-                taken
-            }
+        if last.as_ref().is_none_or(|last| last.theta != theta) {
+            let failed = || (f64::INFINITY, vec![0.0; theta.len()]);
+            let (f, gradient) = self.evidence.at(theta).unwrap_or_else(failed);
+            *last = Some(Evaluation { theta: theta.to_vec(), f, gradient });
         }
+        take(last.as_ref().expect("evaluated above"))
     }
 }
 
@@ -59,7 +62,7 @@ impl CostFunction for &Memo<'_> {
     type Param = Vec<f64>;
     type Output = f64;
     fn cost(&self, theta: &Vec<f64>) -> Result<f64, argmin::core::Error> {
-        Ok(self.at(theta, |f, _| f))
+        Ok(self.at(theta, |at| at.f))
     }
 }
 
@@ -67,7 +70,7 @@ impl Gradient for &Memo<'_> {
     type Param = Vec<f64>;
     type Gradient = Vec<f64>;
     fn gradient(&self, theta: &Vec<f64>) -> Result<Vec<f64>, argmin::core::Error> {
-        Ok(self.at(theta, |_, gradient| gradient.to_vec()))
+        Ok(self.at(theta, |at| at.gradient.clone()))
     }
 }
 

@@ -47,15 +47,6 @@ pub(crate) struct Factor {
 }
 
 impl Factor {
-    /// The factor of a packed lower triangle.
-    pub(crate) fn of(packed: &[f64], n: usize) -> Result<Factor, NotPositive> {
-        let mut factor = Factor { rows: 0, packed: Vec::with_capacity(start(n)) };
-        for i in 0..n {
-            factor.push(&packed[start(i)..start(i + 1)])?;
-        }
-        Ok(factor)
-    }
-
     /// How many rows there are.
     pub(crate) fn len(&self) -> usize {
         self.rows

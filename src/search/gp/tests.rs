@@ -114,8 +114,8 @@ fn agrees_with_the_reference_model() {
         }
         if let Some(cholesky) = case.get("cholesky").map(matrix) {
             let k = matrix(&case["K"]);
-            let packed: Vec<f64> = k.iter().enumerate().flat_map(|(i, row)| row[..=i].to_vec()).collect();
-            let factor = Factor::of(&packed, k.len()).unwrap();
+            let mut factor = Factor::default();
+            k.iter().enumerate().for_each(|(i, row)| factor.push(&row[..=i]).unwrap());
             for (i, row) in cholesky.iter().enumerate() {
                 for (j, known) in row[..=i].iter().enumerate() {
                     close(factor.row(i)[j], *known, 1e-12);
@@ -192,6 +192,14 @@ fn the_warp_agrees_with_the_reference() {
     for (seen, known) in warped.iter().zip(&bent) {
         close(*seen, (known - mean) / sd, 1e-5);
     }
+}
+
+#[test]
+fn one_huge_value_leaves_the_others_their_differences() {
+    let values: Vec<f64> = (0..20).map(|i| if i == 7 { 1e300 } else { f64::from(i) }).collect();
+    let warp = Warp::fit(&values);
+    assert!(warp.of(19.0) - warp.of(0.0) > 0.3, "{warp:?}");
+    assert!(warp.of(1e300) > warp.of(19.0));
 }
 
 #[test]

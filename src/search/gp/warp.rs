@@ -1,7 +1,7 @@
 //! What the model sees of a value: standardised, bent by Yeo and Johnson's power so that a few terrible values do not
 //! hide the differences between good ones, and standardised again.
 //!
-//! The warp is monotone: it never changes which of two values is better.
+//! Values far worse than most are tamed first. All of it is monotone: it never changes which of two values is better.
 //!
 //! - [YJ00] I.-K. Yeo and R. A. Johnson, "A new family of power transformations to improve normality or symmetry",
 //!   Biometrika 87 (2000) 954-959: the transform, and its likelihood in lambda.
@@ -16,9 +16,11 @@ const STEPS: u32 = 60;
 /// Fewer distinct values are only centred.
 const DISTINCT: usize = 3;
 
-/// y -> (yj((y - centre) / scale; lambda) - mean) / sd
+/// y -> (yj((t - centre) / scale; lambda) - mean) / sd, t the tamed y
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Warp {
+    knee: f64,
+    bend: f64,
     centre: f64,
     scale: f64,
     lambda: f64,
@@ -96,9 +98,12 @@ impl Warp {
     pub(crate) fn fit(values: &[f64]) -> Warp {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
+        let (knee, bend) = knee(&sorted);
         sorted.dedup();
+        let values: Vec<f64> = values.iter().map(|y| tame(*y, knee, bend)).collect();
+        let values = &values[..];
         let (centre, scale) = moments(values);
-        let plain = Warp { centre, scale: 1.0, lambda: 1.0, mean: 0.0, sd: 1.0 };
+        let plain = Warp { knee, bend, centre, scale: 1.0, lambda: 1.0, mean: 0.0, sd: 1.0 };
         if scale == 0.0 || !scale.is_finite() {
             return plain;
         }
@@ -106,23 +111,49 @@ impl Warp {
         if sorted.len() < DISTINCT {
             return standard;
         }
-        let standardised: Vec<f64> = values.iter().map(|y| standard.of(*y)).collect();
+        let standardised: Vec<f64> = values.iter().map(|y| standard.of_tame(*y)).collect();
         let bent = Warp { lambda: best_lambda(&standardised), ..standard };
-        let transformed: Vec<f64> = values.iter().map(|y| bent.of(*y)).collect();
+        let transformed: Vec<f64> = values.iter().map(|y| bent.of_tame(*y)).collect();
         let (mean, sd) = moments(&transformed);
         if sd > 0.0 && sd.is_finite() && mean.is_finite() { Warp { mean, sd, ..bent } } else { standard }
     }
 
     /// The warped value.
     pub(crate) fn of(&self, y: f64) -> f64 {
+        self.of_tame(tame(y, self.knee, self.bend))
+    }
+
+    fn of_tame(&self, y: f64) -> f64 {
         let x = (y / 2.0 - self.centre / 2.0) / self.scale * 2.0;
         (yeo_johnson(x, self.lambda) - self.mean) / self.sd
     }
 
     /// The value of a warped one.
     pub(crate) fn inverse(&self, t: f64) -> f64 {
-        inverse_yeo_johnson(t * self.sd + self.mean, self.lambda) * self.scale + self.centre
+        let y = inverse_yeo_johnson(t * self.sd + self.mean, self.lambda) * self.scale + self.centre;
+        if y > self.knee { self.knee + self.bend * expm1((y - self.knee) / self.bend) } else { y }
     }
+}
+
+/// Values are tamed from so many spreads above the third quartile on ..
+const KNEE: f64 = 50.0;
+/// .. and lie at most so many times 50 spreads beyond it.
+const FURTHEST: f64 = 1.0;
+
+/// Where values begin to be tamed, and by how much: the spread is from the best to the third quartile.
+fn knee(sorted: &[f64]) -> (f64, f64) {
+    let (Some(best), Some(quartile)) = (sorted.first(), sorted.get(sorted.len() * 3 / 4)) else {
+        return (f64::MAX, 1.0);
+    };
+    let spread = quartile - best;
+    let knee = quartile + KNEE * spread;
+    if spread > 0.0 && knee.is_finite() { (knee, spread * KNEE) } else { (f64::MAX, 1.0) }
+}
+
+/// Beyond the knee a value grows as a logarithm, up to a point: a run that diverged to 1e300 leaves the others their
+/// differences.
+fn tame(y: f64, knee: f64, bend: f64) -> f64 {
+    if y > knee { knee + bend * log1p((y - knee) / bend).min(FURTHEST) } else { y }
 }
 
 /// Of a constraint: divided by its standard deviation, beyond three of them bent by a logarithm; the sign stays.
