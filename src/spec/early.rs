@@ -14,8 +14,8 @@ use crate::stopping;
 const RULES: [(&str, &[&str]); 7] = [
     ("hyperband", &["min_iter", "max_iter", "s", "eta", "strict"]),
     ("asha", &["min_iter", "max_iter", "eta"]),
-    ("median", &["min_iter", "startup"]),
-    ("percentile", &["min_iter", "startup", "percentile"]),
+    ("median", &["min_iter", "max_iter", "startup"]),
+    ("percentile", &["min_iter", "max_iter", "startup", "percentile"]),
     ("threshold", &["min_iter", "min", "max", "after"]),
     ("patience", &["min_iter", "patience", "min_delta"]),
     ("curve", &["min_iter", "max_iter"]),
@@ -220,7 +220,8 @@ fn asha(fields: Fields<'_>, check: &mut Check<'_>) -> Option<Rule> {
 
 /// `median`, and `percentile`, which names its own.
 fn percentile(fields: Fields<'_>, is_median: bool, check: &mut Check<'_>) -> Option<Rule> {
-    let min_iter = integer_or(fields, "min_iter", 1, 1, check);
+    let max_iter = fields.integer("max_iter", 1, i64::MAX, check);
+    let min_iter = integer_or(fields, "min_iter", 1, stopping::first_rung(max_iter), check);
     let startup = integer_or(fields, "startup", 0, STARTUP, check);
     if is_median {
         return Some(Rule::Median { min_iter: min_iter?, startup: startup?.unsigned_abs() });

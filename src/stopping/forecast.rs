@@ -54,7 +54,7 @@ impl Own for Forecast {
             return;
         }
         let value = measure.minimised(value);
-        if seen.count % (1 << seen.stride) == 0 {
+        if seen.count.is_multiple_of(1 << seen.stride) {
             seen.kept.push(((step as f64).ln(), value));
         }
         seen.count += 1;

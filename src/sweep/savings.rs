@@ -120,7 +120,7 @@ impl Lengths {
     fn saved_ms(&self) -> Option<f64> {
         let above = self.full.above()?;
         let median = match self.full.below() {
-            Some(below) if self.full.len() % 2 == 0 => (below + above) / 2.0,
+            Some(below) if self.full.len().is_multiple_of(2) => (below + above) / 2.0,
             Some(_) | None => above,
         };
         Some((f64::from(self.cut) * median - self.cut_ms as f64).max(0.0))

@@ -126,7 +126,7 @@ impl Past {
                         value > low + place.fract() * (high - low)
                     }
                     _ if n < 2 => false,
-                    _ => others.iter().filter(|other| **other < value).count() >= ((n + 1) / 2).max(1),
+                    _ => others.iter().filter(|other| **other < value).count() >= n.div_ceil(2),
                 };
                 Some(is_worse && !self.leads(trial, measure))
             }
@@ -160,8 +160,8 @@ impl Past {
 }
 
 fn so_far(points: &[(i64, f64)], until: i64, measure: Measure) -> Option<f64> {
-    let values = points.iter().filter(|(step, _)| *step <= until).map(|p| p.1);
-    if measure.last_counts { values.last() } else { values.reduce(f64::min) }
+    let mut values = points.iter().filter(|(step, _)| *step <= until).map(|p| p.1);
+    if measure.last_counts { values.next_back() } else { values.reduce(f64::min) }
 }
 
 /// The rungs that a curve reached, with its value there.

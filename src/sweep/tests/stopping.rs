@@ -13,8 +13,10 @@ fn asha() -> Value {
     early(json!({"type": "asha", "min_iter": 1, "eta": 3.0}))
 }
 
+type Evidences = Vec<(u32, Evidence)>;
+
 /// The evidence of all stops, and of all runs that were let go on.
-fn decided(world: &World) -> (Vec<(u32, Evidence)>, Vec<(u32, Evidence)>) {
+fn decided(world: &World) -> (Evidences, Evidences) {
     let (mut stops, mut spared) = (Vec::new(), Vec::new());
     for entry in &world.log {
         let Entry::Event(event) = entry else { continue };

@@ -312,6 +312,9 @@ fn the_first_rung_lies_at_a_third_of_the_length() {
     assert_eq!(rule(", max_iter: 27"), asha(9, Some(27), 3.0));
     assert_eq!(rule(", max_iter: 100, eta: 4"), asha(34, Some(100), 4.0));
     assert_eq!(rule(", max_iter: 27, min_iter: 1"), asha(1, Some(27), 3.0));
+    let median = parse(&with_line("metric: {name: x}\nearly_terminate: {type: median, max_iter: 27}"));
+    let median = median.definition.unwrap().early_terminate.unwrap().rule;
+    assert_eq!(median, spec::Rule::Median { min_iter: 9, startup: 5 });
 }
 
 #[test]
