@@ -81,6 +81,8 @@ pub(super) struct Core {
     /// Who reads which run's output over which stream.
     pub(super) followers: BTreeMap<u64, Follower>,
     pub(super) follow_requests: u64,
+    /// Questions asked so far.
+    pub(super) questions: u64,
     /// Sweeps that `due` has to look at.
     pub(super) dirty: BTreeSet<SweepId>,
     pub(super) is_ending: bool,
@@ -161,6 +163,7 @@ impl Core {
             folding: BTreeMap::new(),
             followers: BTreeMap::new(),
             follow_requests: 0,
+            questions: 0,
             dirty: BTreeSet::new(),
             is_ending: false,
             is_pausing: false,
@@ -236,6 +239,7 @@ impl Core {
             Message::LinkSaid { link, message } => self.said(link, message, now),
             Message::LinkClosed { link } => self.closed(link, now),
             Message::Folded { sweep, result } => self.folded(sweep, result, now),
+            Message::Suggested { sweep, number, answer } => self.suggested(sweep, number, answer, now),
             Message::BackedUp { file, last } => {
                 let taken = crate::store::StoreBody::BackupTaken { file, last };
                 if let Err(error) = self.own_event(taken, SELF, now) {
@@ -264,6 +268,7 @@ impl Core {
             self.dirty.extend(self.sweeps.keys());
         }
         self.measure_budgets(now);
+        self.give_up_thinking(now);
         self.last_tick = now.mono;
         self.settle(now);
     }
@@ -273,7 +278,9 @@ impl Core {
         let last = self.last_tick;
         let sweeps = self.sweeps.values();
         let per_sweep = sweeps
-            .flat_map(|l| [placement::next_silent(l, &self.links, last), budgets::next(l, now)])
+            .flat_map(|l| {
+                [placement::next_silent(l, &self.links, last), budgets::next(l, now), l.model.deadline()]
+            })
             .flatten()
             .min();
         let look = self.is_pressed.then_some(last + LOOK);
@@ -566,8 +573,16 @@ impl Core {
     fn place(&mut self, id: SweepId, who: &Who, now: Now) -> bool {
         let Some(loaded) = self.sweeps.get(&id) else { return false };
         let Some(offer) = placement::offer(loaded, &self.links, &self.fleet, now.mono) else { return false };
-        let Some(command) = self.due(id, Some(&offer), now) else { return false };
-        self.carry_out(id, &command, who, now)
+        match self.due(id, Some(&offer), now) {
+            Some(command) => {
+                let command = self.with_suggestion(id, command);
+                self.carry_out(id, &command, who, now)
+            }
+            None => {
+                self.ask_for_suggestion(id, &offer, now);
+                false
+            }
+        }
     }
 
     fn due(&mut self, id: SweepId, offer: Option<&crate::sweep::Offer>, now: Now) -> Option<Command> {
@@ -589,7 +604,7 @@ impl Core {
     }
 
     /// A command of `due` itself; one that is refused or changes nothing would be asked for for ever.
-    fn carry_out(&mut self, id: SweepId, command: &Command, who: &Who, now: Now) -> bool {
+    pub(super) fn carry_out(&mut self, id: SweepId, command: &Command, who: &Who, now: Now) -> bool {
         match self.command(id, command, who, "", now) {
             Ok(true) => true,
             Ok(false) => {
@@ -791,7 +806,7 @@ impl Core {
                 Output::Answer(reply, _) => kept.push(Output::Answer(reply, Err(disk_full(full)))),
                 Output::Close(link) => kept.push(Output::Close(link)),
                 Output::Read(job) => kept.push(Output::Read(job)),
-                Output::Down(..) => {}
+                Output::Down(..) | Output::Think(_) => {}
             }
         }
         for stream in self.links.streams().collect::<Vec<_>>() {

@@ -11,6 +11,7 @@ use prost::Message as _;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio_stream::StreamExt;
 
+use crate::controller::keepers;
 use crate::controller::loaded::Loaded;
 use crate::controller::mailbox::Mailbox;
 use crate::controller::start::Outboxes;
@@ -55,6 +56,8 @@ pub(super) enum Message {
     LinkClosed { link: LinkId },
     /// A reader has folded a sweep that is over.
     Folded { sweep: SweepId, result: Result<Box<Loaded>, String> },
+    /// A keeper has answered.
+    Suggested { sweep: SweepId, number: u64, answer: keepers::Answer },
     /// A backup was written and verified.
     BackedUp { file: String, last: Pos },
     /// Take no more work, answer what is in flight, end.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::controller::clock::Now;
+use crate::controller::suggest::Model;
 use crate::controller::{row, words};
 use crate::pb;
 use crate::spec::Definition;
@@ -37,6 +38,8 @@ pub(super) struct Loaded {
     pub(super) best: Option<pb::Trial>,
     /// What the run that just ended said last: metric values and the step.
     pub(super) ended_last: Option<(BTreeMap<String, f64>, Option<i64>)>,
+    /// What its method is asked and has answered.
+    pub(super) model: Model,
     /// It is over, and kept until the commit.
     pub(super) is_wanted: bool,
     /// When its row was last written.
@@ -182,6 +185,7 @@ impl Loaded {
         tally.phase(state.phase(), now);
         Loaded {
             planned: planned(state.definition()),
+            model: Model::default(),
             state,
             owner,
             env: BTreeMap::new(),

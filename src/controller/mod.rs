@@ -15,6 +15,7 @@ mod draw;
 mod feed;
 mod fleet;
 mod handle;
+mod keepers;
 mod links;
 mod loaded;
 mod logs;
@@ -30,6 +31,7 @@ mod row;
 mod sim;
 mod start;
 mod status;
+mod suggest;
 #[cfg(test)]
 mod tests;
 mod watch;

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::controller::Refused;
 use crate::controller::feed::Fresh;
 use crate::controller::handle::{Answer, Call, LinkId, Opened};
+use crate::controller::keepers::Task;
 use crate::controller::logs::Stored;
 use crate::pb::{self, RunId};
 use crate::store::Batch;
@@ -26,6 +27,8 @@ pub(super) enum Output {
     Close(LinkId),
     /// Work for a reader.
     Read(Job),
+    /// A question for a keeper.
+    Think(Task),
 }
 
 /// What readers do.

@@ -106,7 +106,9 @@ impl From<Refusal> for Refused {
             | Refusal::Hidden
             | Refusal::BudgetUsed { .. } => (RefusedKind::FailedPrecondition, Code::RefusedNow),
             Refusal::Changed { .. } => (RefusedKind::Aborted, Code::ChangedMeanwhile),
-            Refusal::Method { .. } | Refusal::Grid(_) => (RefusedKind::FailedPrecondition, Code::NoProposal),
+            Refusal::NoSuggestion { .. } | Refusal::Grid(_) => {
+                (RefusedKind::FailedPrecondition, Code::NoProposal)
+            }
             Refusal::OutsideSpace(_) | Refusal::OutOfRange { .. } => {
                 (RefusedKind::InvalidArgument, Code::BadField)
             }

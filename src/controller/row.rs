@@ -45,6 +45,7 @@ pub(super) fn about(body: &Body) -> Option<Trial> {
         | Body::SweepHidden {}
         | Body::SweepRestored {}
         | Body::MetricNamed { .. }
+        | Body::ModelFitted { .. }
         | Body::BudgetReached { .. } => None,
     }
 }

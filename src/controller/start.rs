@@ -14,6 +14,7 @@ use crate::controller::clock::{Clock, Now};
 use crate::controller::core::{Core, Fatal, SELF_NAME};
 use crate::controller::draw::System;
 use crate::controller::handle::{Handle, LinkId, Message, ROOM};
+use crate::controller::keepers::Keepers;
 use crate::controller::mailbox::{Found, Inbox, mailbox};
 use crate::controller::pending::Output;
 use crate::controller::readers::Library;
@@ -105,7 +106,8 @@ pub fn start(store: Store, options: Options) -> Result<Controller, StartError> {
             database,
             watchers: Arc::new(Semaphore::new(WATCHERS)),
         };
-        let mut shell = Shell { core, clock, inbox, library, outboxes: core_outboxes, pool };
+        let keepers = Keepers::new(library.mailbox.clone());
+        let mut shell = Shell { core, clock, inbox, library, keepers, outboxes: core_outboxes, pool };
         let first = shell.commit(shell.clock.now());
         let _ = ready.send(first);
         let why = shell.run();
@@ -130,6 +132,7 @@ struct Shell {
     clock: Clock,
     inbox: Inbox<Message>,
     library: Library,
+    keepers: Keepers,
     outboxes: Outboxes,
     pool: tokio::runtime::Runtime,
 }
@@ -227,6 +230,7 @@ impl Shell {
             Output::Read(job) => {
                 self.library.begin(job, self.pool.handle());
             }
+            Output::Think(task) => self.keepers.ask(task),
         }
     }
 }

@@ -167,6 +167,7 @@ pub(super) fn of_source(source: Source) -> String {
         Source::Start => "the file's enqueue".to_owned(),
         Source::Random => "random".to_owned(),
         Source::Grid { index } => format!("grid point {index}"),
+        Source::Model => "the method".to_owned(),
         Source::Enqueued => "enqueued".to_owned(),
         Source::Repeat { of } => format!("repeat of {of}"),
     }

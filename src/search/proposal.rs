@@ -78,6 +78,9 @@ pub enum Hindrance {
     /// A covariance matrix stayed without a factor, with the most jitter too.
     #[error("a covariance matrix is not positive definite, with jitter too")]
     Factor,
+    /// They took too long.
+    #[error("the models took too long")]
+    Slow,
     /// The values are beyond what floating point can standardise.
     #[error("values are too large to be modelled")]
     Values,

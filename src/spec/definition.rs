@@ -119,6 +119,16 @@ pub enum Method {
     Sobol,
 }
 
+impl Method {
+    /// Whether it proposes from what came of the trials before.
+    pub fn learns(self) -> bool {
+        match self {
+            Method::Random | Method::Grid => false,
+            Method::Bayes | Method::Tpe | Method::Cmaes | Method::Sobol => true,
+        }
+    }
+}
+
 /// `order` of a grid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

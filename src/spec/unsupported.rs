@@ -1,7 +1,7 @@
 //! What a file may say, and `run` does not carry out yet: each with the way round.
 
 use crate::spec::code::Code;
-use crate::spec::definition::{Definition, Gpus, Method};
+use crate::spec::definition::{Definition, Gpus};
 
 /// One thing that is refused when the sweep is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,18 +22,6 @@ pub fn unsupported(definition: &Definition) -> Vec<Unsupported> {
     let mut found = Vec::new();
     let mut refuse =
         |field: &str, message: String| found.push(Unsupported { field: field.to_owned(), message });
-    if let Some(name) = match definition.method {
-        Method::Random | Method::Grid => None,
-        Method::Bayes => Some("bayes"),
-        Method::Tpe => Some("tpe"),
-        Method::Cmaes => Some("cmaes"),
-        Method::Sobol => Some("sobol"),
-    } {
-        refuse(
-            "method",
-            format!("method {name} comes with a later release; run it now with --set method=random"),
-        );
-    }
     if definition.objectives.len() > 1 {
         let first = &definition.objectives[0].name;
         refuse(

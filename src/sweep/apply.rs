@@ -115,6 +115,7 @@ impl State {
             at_target: Default::default(),
             usage: Usage::default(),
             tally: Tally::default(),
+            fit: None,
             touched: Default::default(),
             definition: definition.as_ref().clone(),
         })
@@ -179,9 +180,10 @@ impl State {
             Body::SweepEnded { why, best: _ } => self.phase = SweepPhase::Ended(*why),
             Body::SweepHidden {} => self.hidden = true,
             Body::SweepRestored {} => self.hidden = false,
-            Body::TrialProposed { trial, assignment, source, basis: _, version: _ } => {
+            Body::TrialProposed { trial, assignment, source, reason: _, basis: _, version: _ } => {
                 self.propose(*trial, assignment, *source)?;
             }
+            Body::ModelFitted { fit, basis: _ } => self.fit = Some(fit.clone()),
             Body::TrialRetried { trial, why: _ } => self.retry(*trial)?,
             Body::TrialWithdrawn { trial, why } => {
                 self.withdraw(*trial, *why)?;
@@ -218,7 +220,8 @@ impl State {
                 self.tally.audit.spared += 1;
             }
             Body::RunEnded { run, outcome, ended, marks } => {
-                self.end_run(*run, *outcome, ended, marks.as_deref())?
+                self.end_run(*run, *outcome, ended, marks.as_deref())?;
+                self.trial_mut(run.trial)?.told = event.pos;
             }
             Body::BudgetReached { budget, amount } => match budget {
                 Budget::Wall => self.spent.wall = Some(*amount),

@@ -44,7 +44,7 @@ impl State {
         self.check_phase()
     }
 
-    fn numbered(&self) -> impl Iterator<Item = (Trial, &crate::sweep::trial::TrialState)> {
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (Trial, &crate::sweep::trial::TrialState)> {
         (1..).map(Trial).zip(&self.trials)
     }
 

@@ -7,7 +7,7 @@ use crate::space::Assignment;
 use crate::spec::Definition;
 use crate::sweep::{
     AfterStop, Body, Budget, EndWhy, Ended, Evidence, Fence, LostWhy, Origin, Patch, PauseHow, PauseWhy,
-    Placement, Pos, Report, Run, Started, StopWhy, TextRef, Timestamp, Trial,
+    Placement, Pos, Report, Run, Started, StopWhy, Suggestion, TextRef, Timestamp, Trial,
 };
 
 /// Where the log stands: what positions and fences are made of.
@@ -105,8 +105,14 @@ pub enum Command {
     /// From `due`: the last run of an ending sweep has ended.
     Finish,
     /// From `due`: the slot offered takes a queued trial (a silent run of it is replaced), or a new one.
-    #[allow(missing_docs)]
-    Assign { trial: Option<Trial>, placements: Vec<Placement> },
+    Assign {
+        #[allow(missing_docs)]
+        trial: Option<Trial>,
+        #[allow(missing_docs)]
+        placements: Vec<Placement>,
+        /// What a method that learns answered; the shell puts it in.
+        suggestion: Option<Box<Suggestion>>,
+    },
 }
 
 /// What to enqueue.
@@ -127,6 +133,9 @@ pub struct Offer {
     pub parallel: u32,
     /// Queued trials that may not take this slot now: back-offs, devices not free yet.
     pub held_back: BTreeSet<Trial>,
+    /// The shell has a suggestion that [`State::suits`](crate::sweep::State::suits): without one a method that learns is
+    /// given no new trial.
+    pub has_suggestion: bool,
     /// Trials whose run is silent beyond `replace_after`: this slot may replace it.
     pub silent: BTreeSet<Trial>,
 }

@@ -140,7 +140,8 @@ fn assignment(state: &State, offer: &Offer) -> Option<Command> {
     if !hands_out(state) {
         return None;
     }
-    let assign = |trial| Some(Command::Assign { trial, placements: offer.placements.clone() });
+    let assign =
+        |trial| Some(Command::Assign { trial, placements: offer.placements.clone(), suggestion: None });
     let replaced =
         state.live().find(|(trial, _, live)| offer.silent.contains(trial) && live.phase.stop().is_none());
     if let Some((trial, _, _)) = replaced {
@@ -152,9 +153,16 @@ fn assignment(state: &State, offer: &Offer) -> Option<Command> {
     let queued = state.queue.iter().map(|(_, trial)| *trial).find(|trial| !offer.held_back.contains(trial));
     match queued {
         Some(trial) => assign(Some(trial)),
-        None if proposes(state) => assign(None),
+        None if proposes(state) && (offer.has_suggestion || !state.learns()) => assign(None),
         None => None,
     }
+}
+
+/// Whether this offer waits for a suggestion alone.
+pub fn lacks_suggestion(state: &State, offer: &Offer) -> bool {
+    let with = Offer { has_suggestion: true, ..offer.clone() };
+    let waits = matches!(assignment(state, &with), Some(Command::Assign { trial: None, .. }));
+    waits && assignment(state, offer).is_none()
 }
 
 /// Whether trials are handed out at all.

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::search::{Fit, Reason};
 use crate::space::Assignment;
 use crate::spec::Definition;
 use crate::sweep::{Actor, Fence, Marks, Outcome, Pos, Run, TextRef, Timestamp, Trial};
@@ -93,10 +94,20 @@ pub enum Body {
         trial: Trial,
         assignment: Assignment,
         source: Source,
+        /// Of a method that learns: why there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Box<Reason>>,
         /// The last entry that the proposal saw.
         basis: Pos,
         /// The definition's.
         version: u32,
+    },
+    /// A method fitted its models anew; stored with the first proposal that was made with the fit.
+    ModelFitted {
+        #[allow(missing_docs)]
+        fit: Box<Fit>,
+        /// The last entry that the fit saw.
+        basis: Pos,
     },
     #[allow(missing_docs)]
     TrialRetried { trial: Trial, why: RetryWhy },
@@ -171,6 +182,7 @@ impl Body {
             Body::SweepHidden { .. } => "SweepHidden",
             Body::SweepRestored { .. } => "SweepRestored",
             Body::TrialProposed { .. } => "TrialProposed",
+            Body::ModelFitted { .. } => "ModelFitted",
             Body::TrialRetried { .. } => "TrialRetried",
             Body::TrialWithdrawn { .. } => "TrialWithdrawn",
             Body::RunAssigned { .. } => "RunAssigned",
@@ -274,6 +286,8 @@ pub enum Source {
         #[serde(with = "index")]
         index: u128,
     },
+    /// The method, from what came of the trials before; the reason is beside it.
+    Model,
     /// A person's `enqueue`.
     Enqueued,
     /// The assignment of another trial, again.

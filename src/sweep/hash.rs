@@ -53,6 +53,9 @@ impl State {
         form.field("names", &self.metrics.names());
         form.field("target", &self.at_target);
         form.field("best", &self.best);
+        if let Some(fit) = &self.fit {
+            form.field("fit", fit);
+        }
         form.field("proposals", &(self.proposals.starts(), self.proposals.given()));
     }
 

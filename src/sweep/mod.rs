@@ -9,6 +9,7 @@ mod due;
 mod event;
 mod hash;
 mod id;
+mod learned;
 mod metrics;
 mod outcome;
 mod proposals;
@@ -28,12 +29,13 @@ pub use check::Broken;
 pub use command::{Command, Creation, Enqueued, Head, Incoming, Offer, Taken};
 pub use curve::{Mark, Marks};
 pub use decide::{create, decide, decide_report};
-pub use due::due;
+pub use due::{due, lacks_suggestion};
 pub use event::{
     AfterStop, Body, Budget, Device, EndWhy, Ended, Event, Evidence, Exit, GpuGrant, LostWhy, Origin, Patch,
     PauseHow, PauseWhy, Placement, Report, RetryWhy, Source, Started, StopWhy, WithdrawWhy,
 };
 pub use id::{Actor, BadId, Fence, Pos, Run, SweepId, TextRef, Timestamp, Trial};
+pub use learned::{Question, Suggestion, engine, judges_objective, problem, sign};
 pub use outcome::{FailWhy, Outcome, QueueWhy};
 pub use refusal::Refusal;
 pub use savings::{Audit, Savings};

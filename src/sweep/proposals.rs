@@ -3,7 +3,7 @@
 use crate::search::{Given, GridOrderError, GridSearch, random};
 use crate::space::{Assignment, Point};
 use crate::spec::{Definition, GridOrder, Method};
-use crate::sweep::{Refusal, Source, Trial};
+use crate::sweep::{Source, Trial};
 
 #[derive(Clone, Debug)]
 pub(super) struct Proposals {
@@ -42,7 +42,10 @@ impl Proposals {
             (Source::Start | Source::Enqueued | Source::Repeat { .. }, Some(grid)) => {
                 self.given.enqueued(grid, point);
             }
-            (Source::Start | Source::Enqueued | Source::Repeat { .. } | Source::Random, _) => {}
+            (
+                Source::Start | Source::Enqueued | Source::Repeat { .. } | Source::Random | Source::Model,
+                _,
+            ) => {}
         }
     }
 
@@ -52,25 +55,26 @@ impl Proposals {
         !starts_left && self.grid.as_ref().is_some_and(|grid| grid.propose(&self.given).is_none())
     }
 
-    /// What becomes `trial`; none: the space is used up.
+    /// What becomes `trial` without anybody's suggestion; none: the space is used up, or the method learns.
     pub(super) fn next(
         &self,
         definition: &Definition,
         seed: u64,
         trial: Trial,
-    ) -> Result<Option<(Assignment, Source)>, Refusal> {
+    ) -> Option<(Assignment, Source)> {
         if let Some(start) = definition.enqueue.get(self.starts) {
-            return Ok(Some((start.clone(), Source::Start)));
+            return Some((start.clone(), Source::Start));
         }
-        let proposed = match (&self.grid, definition.method) {
+        let (point, source) = match (&self.grid, definition.method) {
             (Some(grid), _) => {
-                grid.propose(&self.given).map(|(index, point)| (point, Source::Grid { index }))
+                let (index, point) = grid.propose(&self.given)?;
+                (point, Source::Grid { index })
             }
-            (None, Method::Random) => Some((random(&definition.space, seed, trial.0), Source::Random)),
-            (None, method @ (Method::Grid | Method::Bayes | Method::Tpe | Method::Cmaes | Method::Sobol)) => {
-                return Err(Refusal::Method { method });
+            (None, Method::Random) => (random(&definition.space, seed, trial.0), Source::Random),
+            (None, Method::Grid | Method::Bayes | Method::Tpe | Method::Cmaes | Method::Sobol) => {
+                return None;
             }
         };
-        Ok(proposed.map(|(point, source)| (definition.space.assignment(&point), source)))
+        Some((definition.space.assignment(&point), source))
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::search::GridOrderError;
 use crate::space::OutsideSpace;
-use crate::spec::Method;
 use crate::sweep::{Budget, Fence, Run, Trial};
 
 /// Why a command was not carried out.
@@ -105,11 +104,11 @@ pub enum Refusal {
         #[allow(missing_docs)]
         limit: u64,
     },
-    /// A method that does not propose here.
-    #[error("method {method:?} does not propose yet")]
-    Method {
+    /// The method has not said what this trial should be.
+    #[error("nothing was suggested for trial {trial}")]
+    NoSuggestion {
         #[allow(missing_docs)]
-        method: Method,
+        trial: Trial,
     },
     /// A grid that cannot be.
     #[error(transparent)]

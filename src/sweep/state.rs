@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::search::Fit;
 use crate::spec::{Aggregate, Definition, Goal};
 use crate::stopping;
 use crate::sweep::curve::{Watched, feasible};
@@ -113,6 +114,8 @@ pub struct State {
     /// Trials whose best feasible value reaches the target.
     pub(super) at_target: BTreeSet<Trial>,
     pub(super) usage: Usage,
+    /// The last fit of the method's models.
+    pub(super) fit: Option<Box<Fit>>,
     pub(super) tally: Tally,
     /// Trials whose run is to be judged, since `due` last found nothing.
     pub(super) touched: BTreeSet<Trial>,

@@ -16,7 +16,7 @@ use crate::space::Point;
 use crate::sweep::curve::{Curve, Marks};
 use crate::sweep::savings::{Length, Took};
 use crate::sweep::{
-    AfterStop, FailWhy, Fence, Outcome, Placement, QueueWhy, Run, Source, StopWhy, Timestamp, Trial,
+    AfterStop, FailWhy, Fence, Outcome, Placement, Pos, QueueWhy, Run, Source, StopWhy, Timestamp, Trial,
     WithdrawWhy,
 };
 
@@ -126,6 +126,8 @@ pub(super) struct TrialState {
     /// Infrastructure losses, likewise.
     pub(super) losses: u32,
     pub(super) past: Option<Past>,
+    /// Where the log says how its newest run ended.
+    pub(super) told: Pos,
     pub(super) status: Status,
     pub(super) kept: Kept,
     /// The stopping rule condemned it, and the audit let it go on.
@@ -146,6 +148,7 @@ impl TrialState {
             crashes: 0,
             losses: 0,
             past: None,
+            told: Pos(0),
             status: Status::Queued(Waiting::New),
             kept: Kept::Curve(Box::default()),
             spared: false,
@@ -185,9 +188,10 @@ impl TrialState {
         match (&self.status, self.source) {
             (Status::Queued(Waiting::Back(_) | Waiting::Retried), _) => Some(Rank::Again),
             (Status::Queued(Waiting::New), Source::Enqueued | Source::Repeat { .. }) => Some(Rank::Enqueued),
-            (Status::Queued(Waiting::New), Source::Start | Source::Random | Source::Grid { .. }) => {
-                Some(Rank::New)
-            }
+            (
+                Status::Queued(Waiting::New),
+                Source::Start | Source::Random | Source::Grid { .. } | Source::Model,
+            ) => Some(Rank::New),
             (
                 Status::Running(_)
                 | Status::Succeeded

@@ -7,12 +7,11 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::json::untagged;
 use crate::cli::optimize::request::{End, Request, State};
-use crate::search::{
-    Engine, Fit, GridOrderError, History, Observation, Outcome, Pending, Problem, Reported, UsedUp,
-};
+use crate::search::{Engine, Fit, GridOrderError, History, Observation, Outcome, Pending, Reported, UsedUp};
 use crate::space::{Assignment, OutsideSpace, Point, Space};
-use crate::spec::{Aggregate, Definition, Goal, GridOrder, Method};
+use crate::spec::{Aggregate, Definition};
 use crate::stopping::{Gains, Rule, Sample};
+use crate::sweep::{engine, judges_objective, problem, sign};
 
 /// The search.
 #[derive(Debug)]
@@ -72,15 +71,7 @@ pub(super) enum Refused {
 impl Study {
     /// The search that a definition describes.
     pub(super) fn new(definition: &Definition, seed: u64) -> Result<Study, GridOrderError> {
-        let problem = Problem {
-            space: definition.space.clone(),
-            objectives: definition.objectives.len().max(1),
-            constraints: definition.constraints.len(),
-            seed,
-            impute: Default::default(),
-            impute_while_running: None,
-        };
-        let sign = |goal: Goal| if goal == Goal::Maximize { -1.0 } else { 1.0 };
+        let problem = problem(definition, seed, definition.constraints.len());
         let signs: Vec<f64> = definition.objectives.iter().map(|objective| sign(objective.goal)).collect();
         let enqueued = definition.enqueue.iter().filter_map(|start| definition.space.point(start).ok());
         Ok(Study {
@@ -89,7 +80,7 @@ impl Study {
             constraints: definition.constraints.len(),
             aggregate: definition.objectives.first().map(|first| first.aggregate).unwrap_or_default(),
             rule: definition.stopping_rule(),
-            reports_objective: reports_objective(definition),
+            reports_objective: judges_objective(definition),
             reports: 0,
             enqueued: enqueued.collect(),
             started: 0,
@@ -316,23 +307,4 @@ impl Study {
         constraints.resize(self.constraints, if stopped { 0.0 } else { f64::NAN });
         Outcome::Measured { objectives, constraints: constraints.into(), stopped }
     }
-}
-
-/// The method of a definition at work.
-fn engine(definition: &Definition, problem: &Problem) -> Result<Engine, GridOrderError> {
-    Ok(match definition.method {
-        Method::Random => Engine::random(problem),
-        Method::Grid => Engine::grid(problem, definition.order == GridOrder::Shuffled)?,
-        Method::Sobol => Engine::sobol(problem),
-        Method::Tpe => Engine::tpe(problem),
-        Method::Bayes => Engine::bayes(problem),
-        Method::Cmaes => Engine::cmaes(problem),
-    })
-}
-
-/// Whether the rule, if there is one, judges the first objective.
-fn reports_objective(definition: &Definition) -> bool {
-    let judged = definition.early_terminate.as_ref().map(|stopping| (&stopping.metric, stopping.goal));
-    let first = definition.objectives.first().map(|first| (&first.name, first.goal));
-    judged.is_none() || judged == first
 }

@@ -197,12 +197,12 @@ fn undisturbed(id: SweepId, events: &[Event]) {
     }
     for event in events {
         let Body::TrialProposed { trial, assignment, source, .. } = &event.body else { continue };
-        if matches!(source, Source::Enqueued | Source::Repeat { .. }) {
+        if matches!(source, Source::Enqueued | Source::Repeat { .. } | Source::Model) {
             take(&mut state, event.body.clone());
             continue;
         }
         let head = Head { epoch: 1, next: Pos(1 << 30) };
-        let assign = Command::Assign { trial: None, placements: Vec::new() };
+        let assign = Command::Assign { trial: None, placements: Vec::new(), suggestion: None };
         let proposed = decide(&state, &assign, head).unwrap().swap_remove(0);
         let Body::TrialProposed { trial: of, assignment: there, .. } = &proposed else {
             panic!("{id}: nothing is proposed for {trial}")

@@ -10,6 +10,7 @@ use crate::controller::clock::Now;
 use crate::controller::core::Core;
 use crate::controller::draw::Draw;
 use crate::controller::handle::{LinkId, Message};
+use crate::controller::keepers;
 use crate::controller::pending::{Job, Output};
 use crate::controller::recovery;
 use crate::pb::agent_down::Kind as Down;
@@ -269,6 +270,12 @@ impl World {
                 let mut reader = self.core().readers.get().unwrap();
                 let result = recovery::load(&mut reader, sweep, now).map(Box::new).map_err(|e| e.to_string());
                 self.letters.push_back(Message::Folded { sweep, result });
+            }
+            Output::Think(task) => {
+                // From nothing but the question, as after a restart.
+                let answer = keepers::answer(&mut None, &task);
+                let (sweep, number) = (task.sweep, task.number);
+                self.letters.push_back(Message::Suggested { sweep, number, answer });
             }
             Output::Read(_) => {}
         }

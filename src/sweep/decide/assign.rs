@@ -2,17 +2,20 @@
 
 use crate::sweep::decide::run::loss_of;
 use crate::sweep::trial::Status;
-use crate::sweep::{Body, Fence, Head, LostWhy, Outcome, Placement, Refusal, Run, State, Trial, due};
+use crate::sweep::{
+    Body, Fence, Head, LostWhy, Outcome, Placement, Refusal, Run, Source, State, Suggestion, Trial, due,
+};
 
 pub(super) fn assign(
     state: &State,
     trial: Option<Trial>,
     placements: &[Placement],
+    suggestion: Option<&Suggestion>,
     head: Head,
 ) -> Result<Vec<Body>, Refusal> {
     let mut bodies = match trial {
         Some(trial) => taken(state, trial)?,
-        None => vec![proposal(state)?],
+        None => proposal(state, suggestion)?,
     };
     if matches!(bodies.last(), Some(Body::RunEnded { outcome, .. }) if !matches!(outcome, Outcome::Queued(_)))
     {
@@ -42,13 +45,32 @@ fn taken(state: &State, trial: Trial) -> Result<Vec<Body>, Refusal> {
     }
 }
 
-fn proposal(state: &State) -> Result<Body, Refusal> {
+fn proposal(state: &State, suggestion: Option<&Suggestion>) -> Result<Vec<Body>, Refusal> {
     let refusal = Refusal::SweepState { state: state.phase.word(), asked: "given new trials" };
     if !due::proposes(state) {
         return Err(refusal);
     }
-    let trial = state.next_trial();
-    let next = state.proposals.next(&state.definition, state.birth.seed, trial)?;
+    let (trial, version) = (state.next_trial(), state.version);
+    if state.learns() {
+        let suggestion = suggestion.filter(|suggestion| state.suits(suggestion));
+        return Ok(suggested(state, suggestion.ok_or(Refusal::NoSuggestion { trial })?));
+    }
+    let next = state.proposals.next(&state.definition, state.birth.seed, trial);
     let (assignment, source) = next.ok_or(refusal)?;
-    Ok(Body::TrialProposed { trial, assignment, source, basis: state.pos, version: state.version })
+    Ok(vec![Body::TrialProposed { trial, assignment, source, reason: None, basis: state.pos, version }])
+}
+
+/// A suggestion becomes a trial; before it comes the fit that it was made with.
+fn suggested(state: &State, suggestion: &Suggestion) -> Vec<Body> {
+    let Suggestion { trial, point, reason, fit, basis, version } = suggestion.clone();
+    let fitted = fit.map(|fit| Body::ModelFitted { fit: Box::new(fit), basis });
+    let proposed = Body::TrialProposed {
+        trial,
+        assignment: state.definition.space.assignment(&point),
+        source: Source::Model,
+        reason: Some(Box::new(reason)),
+        basis,
+        version,
+    };
+    fitted.into_iter().chain([proposed]).collect()
 }

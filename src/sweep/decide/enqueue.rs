@@ -25,6 +25,7 @@ pub(super) fn enqueue(state: &State, what: &Enqueued, repeat: u32) -> Result<Vec
             trial: Trial(trial),
             assignment: assignment.clone(),
             source: *source,
+            reason: None,
             basis: state.pos,
             version,
         });

@@ -52,7 +52,9 @@ pub fn decide(state: &State, command: &Command, head: Head) -> Result<Vec<Body>,
         Command::Include { trial } => mark::include(state, *trial),
         Command::Spent { budget, amount } => end::spent(state, *budget, *amount),
         Command::End { why } => end::end(state, *why),
-        Command::Assign { trial, placements } => assign::assign(state, *trial, placements, head),
+        Command::Assign { trial, placements, suggestion } => {
+            assign::assign(state, *trial, placements, suggestion.as_deref(), head)
+        }
     }
 }
 
