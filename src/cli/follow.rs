@@ -299,7 +299,7 @@ pub(super) fn works(sweep: &pb::Sweep) -> bool {
 /// A sweep that works no more: ended, or paused with nothing running. Who only watches goes on watching a paused one.
 fn is_over(sweep: &pb::Sweep, works_for_it: bool) -> bool {
     use pb::sweep::State;
-    let idle = sweep.counts.unwrap_or_default().running == 0;
+    let idle = sweep.counts.unwrap_or_default().placed == 0;
     match sweep.state() {
         State::Finished | State::Stopped | State::Damaged => true,
         State::Paused => works_for_it && idle,

@@ -336,6 +336,7 @@ impl Loaded {
                 stopped: counts.stopped,
                 failed: counts.failed,
                 infeasible: self.tally.infeasible,
+                placed: u32::try_from(self.runs.len()).unwrap_or(u32::MAX),
             }),
             trend: self.tally.trend.clone(),
             since_gain: self.tally.since_gain,
