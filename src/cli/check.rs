@@ -205,7 +205,7 @@ fn argv(definition: &Definition, point: &Point) -> Option<Vec<String>> {
 fn proposals(definition: &Definition, args: &Args, out: &mut dyn Write) -> io::Result<()> {
     let asked = args.commands.or(args.points).is_some();
     if asked && !matches!(definition.method, Method::Grid | Method::Random) {
-        let method = explain::method_name(definition);
+        let method = definition.method.word();
         writeln!(
             out,
             " {method} proposes from results; before there are any, points such as these, drawn at random:"

@@ -274,7 +274,7 @@ impl Log {
     }
 
     async fn get(&self) -> Result<pb::Sweep, Failure> {
-        let request = pb::GetSweepRequest { sweep: self.id.clone() };
+        let request = pb::GetSweepRequest { sweep: self.id.clone(), model: false };
         Ok(self.client.sweeps().get(request).await?.into_inner())
     }
 }

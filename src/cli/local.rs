@@ -199,7 +199,10 @@ impl Local {
             if let Ok(stream) = connect_socket(&path).await {
                 return Ok(stream);
             }
-            match self.hold().await {
+            // In a task of its own: who asked may be dropped half-way, and the place must not stay half-taken.
+            let local = self.clone();
+            let held = tokio::spawn(async move { local.hold().await });
+            match held.await.map_err(|panic| Error::Ended(panic.to_string()))? {
                 Ok(()) => {}
                 Err(Error::Held(held)) if began.elapsed() > PATIENCE => return Err(Error::Held(held)),
                 Err(Error::Held(_)) => tokio::time::sleep(MOMENT).await,

@@ -191,7 +191,7 @@ impl Start<'_> {
     async fn resume(&self, name: &str) -> Result<Begun, Failure> {
         let client = self.node.client();
         let sweep = if name.is_empty() { connect::only_unfinished(&client).await? } else { name.to_owned() };
-        let request = pb::GetSweepRequest { sweep };
+        let request = pb::GetSweepRequest { sweep, model: false };
         let sweep = client.sweeps().get(request).await?.into_inner();
         self.go_on(sweep).await
     }

@@ -98,7 +98,7 @@ async fn watch(
         let session = Session { settings, client: client.clone(), node, out: &mut *out };
         session.sweep_or_only(args.sweep.as_deref()).await?
     };
-    let sweep = client.sweeps().get(pb::GetSweepRequest { sweep }).await?.into_inner();
+    let sweep = client.sweeps().get(pb::GetSweepRequest { sweep, model: false }).await?.into_inner();
     if settings.output.value.is_data() {
         return entries(args, sweep, node, out).await;
     }
@@ -143,7 +143,11 @@ async fn entries(args: &Args, sweep: pb::Sweep, node: &Node, out: &mut dyn Write
             }
             out.flush()?;
             from = from.max(message.pos + 1);
-            last = client.sweeps().get(pb::GetSweepRequest { sweep: last.sweep.clone() }).await?.into_inner();
+            last = client
+                .sweeps()
+                .get(pb::GetSweepRequest { sweep: last.sweep.clone(), model: false })
+                .await?
+                .into_inner();
             let done = over(&last) && from > last.pos;
             if done || args.until.is_some_and(|until| until.holds(&last)) {
                 return Ok(if args.until.is_some() && done { run::verdict(&last) } else { Exit::Done });

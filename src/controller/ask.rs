@@ -54,7 +54,10 @@ impl Core {
         }
         if !self.sweeps.contains_key(&id) {
             match asked.call {
-                Call::GetSweep(_) => return self.read(Job::GetSweep { sweep: id, reply: asked.reply }),
+                Call::GetSweep(request) => {
+                    let model = request.model;
+                    return self.read(Job::GetSweep { sweep: id, model, reply: asked.reply });
+                }
                 Call::GetTrial(_) => {
                     let reply = asked.reply;
                     return self.read(Job::GetTrial { sweep: id, trial: None, metrics: Vec::new(), reply });
@@ -115,9 +118,13 @@ impl Core {
 
     fn asked_of(&mut self, id: SweepId, asked: Asked, now: Now) {
         let Asked { call, actor, reply } = asked;
-        if let Call::GetSweep(_) = &call {
-            let answer = self.whole(id, now).map(Answer::GetSweep);
-            return self.answer(reply, answer);
+        if let Call::GetSweep(request) = &call {
+            return match self.whole(id, now) {
+                Ok(whole) if request.model => {
+                    self.read(Job::Believe { sweep: id, whole: Box::new(whole), reply })
+                }
+                answer => self.answer(reply, answer.map(Answer::GetSweep)),
+            };
         }
         if let Call::GetTrial(_) = &call {
             let Some(best) = self.sweeps.get(&id).and_then(|loaded| loaded.state.best()) else {

@@ -315,7 +315,7 @@ impl Loaded {
             project: state.project().to_owned(),
             state: shown(state.phase()).into(),
             reason: words::of_sweep(state.phase()),
-            method: method(definition.method).to_owned(),
+            method: definition.method.word().to_owned(),
             objectives: row::objectives(state, summary.best_value),
             constraints: definition
                 .constraints
@@ -434,18 +434,6 @@ fn shown(phase: &SweepPhase) -> pb::sweep::State {
         SweepPhase::Paused { .. } => pb::sweep::State::Paused,
         SweepPhase::Ended(EndWhy::Person) => pb::sweep::State::Stopped,
         SweepPhase::Ended(_) => pb::sweep::State::Finished,
-    }
-}
-
-fn method(method: crate::spec::Method) -> &'static str {
-    use crate::spec::Method;
-    match method {
-        Method::Random => "random",
-        Method::Grid => "grid",
-        Method::Bayes => "bayes",
-        Method::Tpe => "tpe",
-        Method::Cmaes => "cmaes",
-        Method::Sobol => "sobol",
     }
 }
 

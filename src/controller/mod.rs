@@ -5,6 +5,7 @@
 
 mod agents;
 mod ask;
+mod beliefs;
 mod budgets;
 mod changes;
 mod clock;
@@ -23,6 +24,7 @@ mod mailbox;
 mod pending;
 mod placement;
 mod readers;
+mod reasons;
 mod rebuild;
 mod recovery;
 mod refused;

@@ -49,6 +49,14 @@ pub(super) enum Job {
     /// A sweep that is over: no state in memory is needed for it.
     GetSweep {
         sweep: SweepId,
+        /// With what its method believes.
+        model: bool,
+        reply: oneshot::Sender<Result<Answer, Refused>>,
+    },
+    /// A sweep that is loaded: what its method believes is added.
+    Believe {
+        sweep: SweepId,
+        whole: Box<pb::Sweep>,
         reply: oneshot::Sender<Result<Answer, Refused>>,
     },
     GetTrial {

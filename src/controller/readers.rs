@@ -12,9 +12,10 @@ use crate::controller::ask::no_best;
 use crate::controller::core::{SELF_NAME, internal};
 use crate::controller::feed::{Feed, event_message};
 use crate::controller::handle::{Answer, Message};
+use crate::controller::loaded::Loaded;
 use crate::controller::mailbox::Mailbox;
 use crate::controller::pending::Job;
-use crate::controller::{Refused, recovery};
+use crate::controller::{Refused, beliefs, recovery};
 use crate::pb;
 use crate::spec::Code;
 use crate::store::{
@@ -62,7 +63,14 @@ impl Library {
             Job::ListTrials { sweep, request, reply } => {
                 answer(reply, self.list_trials(sweep, &request).map(Answer::ListTrials))
             }
-            Job::GetSweep { sweep, reply } => answer(reply, self.sweep(sweep).map(Answer::GetSweep)),
+            Job::GetSweep { sweep, model, reply } => {
+                answer(reply, self.sweep(sweep, model).map(Answer::GetSweep))
+            }
+            Job::Believe { sweep, whole, reply } => {
+                let model = self.loaded(sweep).map(|loaded| beliefs::of(&loaded.state));
+                let whole = model.map(|model| pb::Sweep { model: Some(model), ..*whole });
+                answer(reply, whole.map(Answer::GetSweep))
+            }
             Job::GetTrial { sweep, trial, metrics, reply } => {
                 let trial = trial.map_or_else(|| self.best(sweep), Ok);
                 answer(reply, trial.and_then(|trial| self.trial(sweep, trial, metrics)).map(Answer::GetTrial))
@@ -208,11 +216,15 @@ impl Library {
     }
 
     /// A sweep that is over, whole.
-    fn sweep(&self, sweep: SweepId) -> Result<pb::Sweep, Refused> {
-        let now = Instant::now();
-        let loaded =
-            recovery::load(&mut self.reader()?, sweep, now).map_err(|error| internal(&error.to_string()))?;
-        Ok(loaded.whole(now, false))
+    fn sweep(&self, sweep: SweepId, with_model: bool) -> Result<pb::Sweep, Refused> {
+        let loaded = self.loaded(sweep)?;
+        let model = with_model.then(|| beliefs::of(&loaded.state));
+        Ok(pb::Sweep { model, ..loaded.whole(Instant::now(), false) })
+    }
+
+    fn loaded(&self, sweep: SweepId) -> Result<Loaded, Refused> {
+        recovery::load(&mut self.reader()?, sweep, Instant::now())
+            .map_err(|error| internal(&error.to_string()))
     }
 
     /// The best trial of a sweep, as its row has it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 
-use crate::controller::words;
+use crate::controller::{reasons, words};
 use crate::pb;
 use crate::space::stream;
 use crate::store::{SweepRow, TrialRow};
@@ -113,9 +113,9 @@ pub(super) fn take(row: &mut pb::Trial, event: &Event, state: &State, beside: Be
     let mut last_end = None;
     let mut moves = true;
     match &event.body {
-        Body::TrialProposed { assignment, source, .. } => {
+        Body::TrialProposed { assignment, source, reason, .. } => {
             row.params = Some(assignment.into());
-            row.source = words::of_source(*source);
+            row.source = reasons::of_source(*source, reason.as_deref(), state.definition());
             row.proposed = Some(pb::timestamp(event.at));
         }
         Body::RunAssigned { run, fence, placements } => row.runs.push(pb::Run {

@@ -52,7 +52,10 @@ impl Core {
             return;
         }
         model.suggestion = None;
-        let Some(question) = loaded.state.question() else { return };
+        if !loaded.state.wants_suggestion() {
+            return;
+        }
+        let question = loaded.state.question();
         if model.search.as_ref().is_none_or(|(version, ..)| *version != question.version) {
             let definition = Arc::new(loaded.state.definition().clone());
             model.search = Some((question.version, definition, Arc::new(loaded.state.problem())));

@@ -144,7 +144,7 @@ fn creation(id: &str) -> pb::CreateSweepRequest {
 }
 
 async fn get(handle: &Handle, sweep: &str) -> pb::Sweep {
-    handle.get_sweep(pb::GetSweepRequest { sweep: sweep.into() }).await.unwrap()
+    handle.get_sweep(pb::GetSweepRequest { sweep: sweep.into(), model: false }).await.unwrap()
 }
 
 #[tokio::test]
@@ -267,7 +267,7 @@ async fn b37_a_superseded_run_is_told_to_end_and_b31_an_unknown_sweep_is_not_fou
         }
     };
     assert_eq!(said.run, Some(stale));
-    let absent = handle.get_sweep(pb::GetSweepRequest { sweep: "00000000".into() }).await;
+    let absent = handle.get_sweep(pb::GetSweepRequest { sweep: "00000000".into(), model: false }).await;
     assert_eq!(absent.unwrap_err().kind, RefusedKind::NotFound);
     handle.shutdown();
 }

@@ -2,7 +2,7 @@
 
 use crate::spec::Definition;
 use crate::sweep::{
-    EndWhy, Ended, EndedHow, Evidence, Exit, FailWhy, LostWhy, PauseWhy, QueueWhy, RunView, Source, StopWhy,
+    EndWhy, Ended, EndedHow, Evidence, Exit, FailWhy, LostWhy, PauseWhy, QueueWhy, RunView, StopWhy,
     SweepPhase, TrialView, Waiting, WithdrawWhy,
 };
 
@@ -37,7 +37,7 @@ fn of_end(why: EndWhy) -> &'static str {
 }
 
 /// A number with 4 significant digits.
-fn short(x: f64) -> String {
+pub(super) fn short(x: f64) -> String {
     format!("{x:.3e}").parse::<f64>().map_or_else(|_| x.to_string(), |rounded| rounded.to_string())
 }
 
@@ -158,18 +158,6 @@ fn of_failure(why: FailWhy, definition: &Definition, ended: Option<&Ended>) -> S
             }
         },
         FailWhy::Infrastructure => "its run was lost for the 6th time".to_owned(),
-    }
-}
-
-/// Who proposed a trial.
-pub(super) fn of_source(source: Source) -> String {
-    match source {
-        Source::Start => "the file's enqueue".to_owned(),
-        Source::Random => "random".to_owned(),
-        Source::Grid { index } => format!("grid point {index}"),
-        Source::Model => "the method".to_owned(),
-        Source::Enqueued => "enqueued".to_owned(),
-        Source::Repeat { of } => format!("repeat of {of}"),
     }
 }
 

@@ -4,8 +4,8 @@
 //! recorded. What an engine keeps besides is a cache: one that was made anew answers the same, bit for bit.
 
 use crate::search::{
-    Bayes, Cmaes, Fit, Given, GridOrderError, GridSearch, History, Problem, Proposal, Proposed, Reason,
-    SobolSearch, Tpe, UsedUp, random,
+    Bayes, Cmaes, Fit, Given, GridOrderError, GridSearch, History, Outlook, Problem, Proposal, Proposed,
+    Reason, SobolSearch, Tpe, UsedUp, random,
 };
 
 /// A method at work on a problem.
@@ -82,6 +82,16 @@ impl Engine {
     pub fn record(&mut self, fit: Fit) {
         if let Engine::Bayes(bayes) = self {
             bayes.record(fit);
+        }
+    }
+
+    /// What is believed, for people to look at; none: the method has no model, or none yet.
+    pub fn outlook(&mut self, history: &History<'_>) -> Option<Outlook> {
+        match self {
+            Engine::Bayes(bayes) => bayes.outlook(history),
+            Engine::Random(_) | Engine::Grid(_) | Engine::Sobol(_) | Engine::Tpe(_) | Engine::Cmaes(_) => {
+                None
+            }
         }
     }
 

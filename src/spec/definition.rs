@@ -120,6 +120,18 @@ pub enum Method {
 }
 
 impl Method {
+    /// As the file says it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Method::Random => "random",
+            Method::Grid => "grid",
+            Method::Bayes => "bayes",
+            Method::Tpe => "tpe",
+            Method::Cmaes => "cmaes",
+            Method::Sobol => "sobol",
+        }
+    }
+
     /// Whether it proposes from what came of the trials before.
     pub fn learns(self) -> bool {
         match self {

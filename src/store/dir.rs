@@ -117,4 +117,5 @@ fn refuse_foreign(path: &Path) -> Result<(), DirError> {
 }
 
 /// What a creation that was cut off may have left.
-const MADE_FIRST: &[&str] = &["secret", "reserve", "store.db.new", "store.db.new-journal", "mark"];
+const MADE_FIRST: &[&str] =
+    &["secret.new", "secret", "reserve.new", "reserve", "store.db.new", "store.db.new-journal", "mark"];

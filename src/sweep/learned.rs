@@ -97,19 +97,21 @@ impl State {
         self.definition.method.learns() && self.proposals.starts() >= self.definition.enqueue.len()
     }
 
-    /// What the method is to be asked; none: no new trial is wanted, or it needs nobody's suggestion.
-    pub fn question(&self) -> Option<Question> {
-        if !self.learns() || !due::proposes(self) {
-            return None;
-        }
-        Some(Question {
+    /// Whether a new trial is wanted that needs a method's suggestion.
+    pub fn wants_suggestion(&self) -> bool {
+        self.learns() && due::proposes(self)
+    }
+
+    /// What the method is asked about the next new trial.
+    pub fn question(&self) -> Question {
+        Question {
             trial: self.next_trial(),
             basis: self.pos,
             version: self.version,
             fit: self.fit.as_deref().cloned(),
             observations: self.observations(),
             pending: self.pending(),
-        })
+        }
     }
 
     /// Whether a suggestion is still for the next trial.

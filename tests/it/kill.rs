@@ -290,8 +290,12 @@ impl Campaign {
         pids.len()
     }
 
+    /// Runners, and the nurseries that fork them. A command that its runner has just forked bears its arguments still.
     fn runners(&self) -> Vec<u32> {
-        self.with_argument(1, b"exec")
+        let mut pids = self.with_argument(1, b"exec");
+        let all = pids.clone();
+        pids.retain(|pid| parent(*pid).is_none_or(|parent| !all.contains(&parent)));
+        pids
     }
 
     fn scripts(&self) -> Vec<u32> {
@@ -457,6 +461,11 @@ impl Campaign {
             }
         }
     }
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
 }
 
 /// A report's `id` among the values of a row.

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
 use crate::space::{Assignment, Count, Distribution, Leaf, Step, Value};
@@ -49,17 +48,13 @@ fn wrapped(line: &str, indent: usize, width: Option<usize>) -> String {
     out
 }
 
-pub(super) fn method_name(definition: &Definition) -> String {
-    json!(definition.method).as_str().unwrap_or_default().to_owned()
-}
-
 fn head(definition: &Definition) -> Vec<String> {
     let goal = |goal| if goal == Goal::Maximize { "maximize" } else { "minimize" };
     let mut parts = Vec::new();
     if is_wandb(definition) {
         parts.push("W&B sweep".to_owned());
     }
-    parts.push(method_name(definition));
+    parts.push(definition.method.word().to_owned());
     parts.extend(
         definition
             .objectives

@@ -4,6 +4,7 @@ mod create;
 mod delete;
 mod export;
 mod list;
+mod model;
 mod pause;
 mod resume;
 mod set;

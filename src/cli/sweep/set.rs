@@ -19,7 +19,12 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Failure> {
-    let seen = session.client.sweeps().get(pb::GetSweepRequest { sweep: args.sweep }).await?.into_inner();
+    let seen = session
+        .client
+        .sweeps()
+        .get(pb::GetSweepRequest { sweep: args.sweep, model: false })
+        .await?
+        .into_inner();
     let request =
         pb::SetSweepRequest { request_id: request_id(), sweep: seen.sweep, set: args.set, etag: seen.etag };
     let sweep = session.client.sweeps().set(request).await?.into_inner().sweep.unwrap_or_default();

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::cli::failure::Failure;
 use crate::cli::format::{age, duration, escape, number, shell_quote};
 use crate::cli::session::Session;
+use crate::cli::sweep::model;
 use crate::cli::terminal::is_utf8;
 use crate::cli::words;
 use crate::pb;
@@ -14,11 +15,15 @@ use crate::pb;
 pub(crate) struct Args {
     /// Id, prefix of it, name, or @last [default: the only unfinished one]
     sweep: Option<String>,
+    /// What its method believes, and what it would try next
+    #[arg(long)]
+    model: bool,
 }
 
 pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Failure> {
     let sweep = session.sweep_or_only(args.sweep.as_deref()).await?;
-    let sweep = session.client.sweeps().get(pb::GetSweepRequest { sweep }).await?.into_inner();
+    let sweep =
+        session.client.sweeps().get(pb::GetSweepRequest { sweep, model: args.model }).await?.into_inner();
     if session.settings.quiet {
         writeln!(session.out, "{}", sweep.sweep)?;
     } else if !session.print_data(&sweep)? {
@@ -106,7 +111,7 @@ pub(crate) fn write_summary(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Resul
     for trial in &sweep.running {
         write_running(trial, now, utf8, out)?;
     }
-    Ok(())
+    sweep.model.as_ref().map_or(Ok(()), |model| model::write(sweep, model, out))
 }
 
 fn at_step(trial: &pb::Trial) -> String {

@@ -50,7 +50,8 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
 
 /// The assignment of a trial: by its number in the same sweep, by its values in another.
 async fn like(trial: &TrialRef, sweep: String, session: &Session<'_>) -> Result<pb::EnqueueRequest, Failure> {
-    let target = session.client.sweeps().get(pb::GetSweepRequest { sweep }).await?.into_inner().sweep;
+    let target =
+        session.client.sweeps().get(pb::GetSweepRequest { sweep, model: false }).await?.into_inner().sweep;
     let wanted = super::show::request(trial, Some(&target))?;
     let trial = session.client.trials().get(wanted).await?.into_inner();
     if trial.sweep == target {

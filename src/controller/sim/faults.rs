@@ -385,7 +385,7 @@ fn a_sweep_that_is_over_stays_out_of_memory_whoever_looks_at_it() {
     world.flow();
     world.heal();
     assert!(!world.core().sweeps.contains_key(&sweep), "it has ended");
-    let get = Call::GetSweep(pb::GetSweepRequest { sweep: sweep.to_string() });
+    let get = Call::GetSweep(pb::GetSweepRequest { sweep: sweep.to_string(), model: false });
     let best = Call::GetTrial(pb::GetTrialRequest { sweep: sweep.to_string(), trial: 0, best: true });
     for look in [get, best] {
         world.ask(look);

@@ -19,6 +19,17 @@ fn b50_a_directory_that_holds_something_else_is_refused() {
 }
 
 #[test]
+fn f02_a_creation_that_was_cut_off_anywhere_is_taken_up() {
+    for left in ["secret.new", "reserve.new", "store.db.new", "store.db.new-journal"] {
+        let scratch = Scratch::new();
+        std::fs::create_dir(scratch.dir()).unwrap();
+        std::fs::write(scratch.dir().join(left), "half").unwrap();
+        drop(open(&scratch.dir()));
+        assert!(!scratch.dir().join(left).exists(), "{left}");
+    }
+}
+
+#[test]
 fn b50_a_foreign_database_is_refused_and_left_alone() {
     let scratch = Scratch::new();
     std::fs::create_dir(scratch.dir()).unwrap();
