@@ -1,7 +1,7 @@
 //! `swath audit verify`: the whole chain, from the first event to the last.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -11,7 +11,8 @@ use crate::cli::format::count;
 use crate::cli::output;
 use crate::cli::settings::Settings;
 use crate::spec::Code;
-use crate::store::{self, Verified};
+use crate::store::{self, Entry, Verified};
+use crate::sweep::{LogEntry, rehearse};
 
 /// The audit chain
 #[derive(Debug, clap::Subcommand)]
@@ -25,6 +26,9 @@ pub(super) enum Command {
 pub(super) struct Verify {
     /// A store's file or a backup [default: the local store]
     file: Option<PathBuf>,
+    /// Make every proposal again from what it was made from, and compare
+    #[arg(long)]
+    proposals: bool,
 }
 
 /// Checks. Works while a controller runs: it reads a snapshot.
@@ -45,19 +49,74 @@ pub(super) fn run(command: Command, settings: &Settings, out: &mut dyn Write) ->
     }
     let verified = store::verify(&file).map_err(crate::cli::local::Error::Open)?;
     let bad = worst(&verified);
+    let again = (args.proposals && bad.is_none()).then(|| proposals(&file)).transpose()?;
     if settings.output.value.is_data() {
-        let json = json!({"file": file.display().to_string(), "sweeps": verified.sweeps, "events": verified.events,
+        let mut json = json!({"file": file.display().to_string(), "sweeps": verified.sweeps, "events": verified.events,
             "reports": verified.reports, "damage": bad});
+        if let Some(again) = &again {
+            json["proposals"] = json!({"made": again.made, "differ": again.differ});
+        }
         output::document(settings.output.value, &json, out)?;
     } else if bad.is_none() {
         writeln!(out, "{}", sentence(&verified))?;
+        if let Some(again) = again.as_ref().filter(|again| again.differ.is_empty()) {
+            writeln!(out, "{} made again: all the same", count(again.made, "proposal"))?;
+        }
     }
-    match bad {
-        None => Ok(Exit::Done),
-        Some(bad) => Err(Failure::new(Exit::Damaged, Code::ChainBroken, bad)
+    if let Some(bad) = bad {
+        return Err(Failure::new(Exit::Damaged, Code::ChainBroken, bad)
             .context(format!("--> {}", file.display()))
-            .help("restore the last backup: swath restore BACKUP --data-dir NEW")),
+            .help("restore the last backup: swath restore BACKUP --data-dir NEW"));
     }
+    match again.as_ref().map(|again| again.differ.as_slice()) {
+        None | Some([]) => Ok(Exit::Done),
+        Some(differ) => {
+            let what = format!("{} came out otherwise", count(differ.len() as u64, "proposal"));
+            let failure = Failure::new(Exit::Failed, Code::ProposalsDiffer, what);
+            Err(differ.iter().take(10).fold(failure, |failure, line| failure.context(line)))
+        }
+    }
+}
+
+/// Proposals made again.
+#[derive(Default)]
+struct Again {
+    made: u64,
+    /// What came out otherwise, a line each.
+    differ: Vec<String>,
+}
+
+/// Makes the proposals of all sweeps again.
+fn proposals(file: &Path) -> Result<Again, Failure> {
+    let wrong = |error| Failure::from(crate::cli::local::Error::Open(error));
+    let mut all = Again::default();
+    for sweep in store::read_sweeps(file).map_err(wrong)? {
+        let entry = |entry| match entry {
+            Entry::Event(event) => Some(LogEntry::Event(Box::new(event))),
+            Entry::Report(report) => Some(LogEntry::Report(report)),
+            Entry::Store(_) => None,
+        };
+        let log: Vec<LogEntry> =
+            store::read_log(file, sweep).map_err(wrong)?.into_iter().filter_map(entry).collect();
+        let found = rehearse(sweep, &log).map_err(|damaged| {
+            Failure::new(Exit::Damaged, Code::SweepDamaged, format!("sweep {sweep}: {damaged}"))
+        })?;
+        all.made += found.proposals;
+        all.differ.extend(found.differ.iter().map(|differs| {
+            let what = match (&differs.again, differs.same_point) {
+                (None, _) => "there is nothing to propose".to_owned(),
+                (Some(_), true) => "the same point, but another reason or fit".to_owned(),
+                (Some(again), false) => format!("now {}", json!(again)),
+            };
+            format!(
+                "{sweep}/{}, position {}: stored {}, {what}",
+                differs.trial,
+                differs.pos.0,
+                json!(differs.stored)
+            )
+        }));
+    }
+    Ok(all)
 }
 
 /// The first thing that is wrong, with where it is.

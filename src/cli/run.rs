@@ -159,8 +159,8 @@ impl Start<'_> {
             ..request
         };
         let response = self.node.client().sweeps().create(request).await?.into_inner();
-        for note in &response.notes {
-            talk!("{note}");
+        for note in &response.learned {
+            talk!("{}", escape(note));
         }
         Ok(Begun::Running(response.sweep.unwrap_or_default()))
     }

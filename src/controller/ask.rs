@@ -89,18 +89,11 @@ impl Core {
     }
 
     fn asked_of_all(&mut self, asked: Asked, now: Now) {
+        if let Call::CreateSweep(request) = &asked.call {
+            return self.asked_to_create(request.clone(), asked, now);
+        }
         let Asked { call, actor, reply } = asked;
         match call {
-            Call::CreateSweep(request) => {
-                let answer = self.once(
-                    &actor,
-                    &request.request_id.clone(),
-                    &Call::CreateSweep(request.clone()),
-                    now,
-                    |core, who| create::create(core, request, who, now).map(Answer::CreateSweep),
-                );
-                self.answer(reply, answer);
-            }
             Call::ListSweeps(request) => {
                 let there = self.links.agents().filter(|(id, _)| self.links.is_alive(id));
                 let alive = there.map(|(id, _)| id.clone()).collect();
@@ -141,7 +134,7 @@ impl Core {
     }
 
     /// Carries a request out unless it was already: the same id gets the first answer, another request under it none.
-    fn once(
+    pub(super) fn once(
         &mut self,
         name: &Arc<str>,
         id: &str,

@@ -3,6 +3,7 @@
 use crate::controller::clock::Now;
 use crate::controller::core::{Core, Who, internal};
 use crate::controller::draw;
+use crate::controller::lessons::Pupil;
 use crate::controller::loaded::Loaded;
 use crate::controller::{Problem, Refused, RefusedKind};
 use crate::pb;
@@ -12,11 +13,11 @@ use crate::sweep::{Body, Creation, Origin, Pos, State, SweepId, create as create
 
 pub(super) fn create(
     core: &mut Core,
-    request: pb::CreateSweepRequest,
+    pupil: Pupil,
     who: &Who,
     now: Now,
 ) -> Result<pb::CreateSweepResponse, Refused> {
-    let (definition, notes) = read(&request)?;
+    let Pupil { request, definition, notes, lessons, learned } = pupil;
     let id = fresh_id(core);
     let key = draw::array(&mut *core.draw);
     core.pending.batch.key(id, key);
@@ -37,6 +38,7 @@ pub(super) fn create(
             hash: request.origin_hash.clone(),
         }),
         definition: definition.clone(),
+        lessons,
     };
     let first = core.take_first(id, created(creation)?, who, now)?;
     core.own_event(StoreBody::SweepRegistered { sweep: id }, who.actor, now)
@@ -46,7 +48,7 @@ pub(super) fn create(
     loaded.env = definition.env;
     loaded.notes = definition.notes.unwrap_or_default();
     core.adopt(id, loaded, now.mono);
-    Ok(pb::CreateSweepResponse { sweep: Some(core.message(id, now)?), notes })
+    Ok(pb::CreateSweepResponse { sweep: Some(core.message(id, now)?), notes, learned })
 }
 
 /// The answer to a creation that was stored before.
@@ -64,7 +66,7 @@ pub(super) fn repeat(core: &mut Core, pos: Pos, now: Now) -> Result<pb::CreateSw
             prost::Message::decode(row.body.as_slice()).map_err(|_| internal("the sweep's row is damaged"))?
         }
     };
-    Ok(pb::CreateSweepResponse { sweep: Some(sweep), notes: Vec::new() })
+    Ok(pb::CreateSweepResponse { sweep: Some(sweep), ..Default::default() })
 }
 
 /// The first `count` trials that were proposed from `pos` on.
@@ -94,7 +96,7 @@ fn fresh_id(core: &mut Core) -> SweepId {
 }
 
 /// What the file and the options say, and the notes that are worth showing.
-fn read(request: &pb::CreateSweepRequest) -> Result<(Definition, Vec<String>), Refused> {
+pub(super) fn read(request: &pb::CreateSweepRequest) -> Result<(Definition, Vec<String>), Refused> {
     let overrides: spec::Overrides = request.overrides.as_ref().map(Into::into).unwrap_or_default();
     let parsed = spec::parse(&request.file, &request.path, &overrides);
     let problems: Vec<Problem> = parsed.diagnostics.iter().map(problem).collect();

@@ -12,8 +12,10 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio_stream::StreamExt;
 
 use crate::controller::keepers;
+use crate::controller::lessons::Pupil;
 use crate::controller::loaded::Loaded;
 use crate::controller::mailbox::Mailbox;
+use crate::controller::pending::Asked;
 use crate::controller::start::Outboxes;
 use crate::controller::{Refused, RefusedKind};
 use crate::pb;
@@ -56,6 +58,8 @@ pub(super) enum Message {
     LinkClosed { link: LinkId },
     /// A reader has folded a sweep that is over.
     Folded { sweep: SweepId, result: Result<Box<Loaded>, String> },
+    /// A reader has read what a new sweep learns from earlier ones.
+    Taught { pupil: Box<Pupil>, asked: Asked, read: Result<(), Refused> },
     /// A keeper has answered.
     Suggested { sweep: SweepId, number: u64, answer: keepers::Answer },
     /// A backup was written and verified.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::controller::clock::Now;
 use crate::controller::suggest::Model;
-use crate::controller::{row, words};
+use crate::controller::{lessons, row, words};
 use crate::pb;
 use crate::spec::Definition;
 use crate::store::Digest;
@@ -381,6 +381,7 @@ impl Loaded {
             running: self.state.live_runs().filter_map(|run| self.live_row(run.run.trial)).collect(),
             definition: serde_json::to_string(self.state.definition()).expect("text keys only"),
             run_seconds: self.tally.run_seconds.iter().copied().collect(),
+            from: lessons::words(&self.state),
             ..self.message(now, home_alive)
         }
     }

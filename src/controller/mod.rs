@@ -17,6 +17,7 @@ mod feed;
 mod fleet;
 mod handle;
 mod keepers;
+mod lessons;
 mod links;
 mod loaded;
 mod logs;

@@ -10,6 +10,7 @@ use crate::controller::Refused;
 use crate::controller::feed::Fresh;
 use crate::controller::handle::{Answer, Call, LinkId, Opened};
 use crate::controller::keepers::Task;
+use crate::controller::lessons::Pupil;
 use crate::controller::logs::Stored;
 use crate::pb::{self, RunId};
 use crate::store::Batch;
@@ -52,6 +53,12 @@ pub(super) enum Job {
         /// With what its method believes.
         model: bool,
         reply: oneshot::Sender<Result<Answer, Refused>>,
+    },
+    /// What a new sweep learns from earlier ones.
+    Teach {
+        pupil: Box<Pupil>,
+        from: Vec<SweepId>,
+        asked: Asked,
     },
     /// A sweep that is loaded: what its method believes is added.
     Believe {

@@ -66,6 +66,7 @@ impl Library {
             Job::GetSweep { sweep, model, reply } => {
                 answer(reply, self.sweep(sweep, model).map(Answer::GetSweep))
             }
+            Job::Teach { pupil, from, asked } => self.teach(pupil, &from, asked),
             Job::Believe { sweep, whole, reply } => {
                 let model = self.loaded(sweep).map(|loaded| beliefs::of(&loaded.state));
                 let whole = model.map(|model| pb::Sweep { model: Some(model), ..*whole });
@@ -222,7 +223,7 @@ impl Library {
         Ok(pb::Sweep { model, ..loaded.whole(Instant::now(), false) })
     }
 
-    fn loaded(&self, sweep: SweepId) -> Result<Loaded, Refused> {
+    pub(super) fn loaded(&self, sweep: SweepId) -> Result<Loaded, Refused> {
         recovery::load(&mut self.reader()?, sweep, Instant::now())
             .map_err(|error| internal(&error.to_string()))
     }

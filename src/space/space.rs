@@ -154,6 +154,24 @@ impl Space {
         Ok(Point::new(coordinates))
     }
 
+    /// The point of an assignment of another space: leaves that it has no value for are absent, and what this space does
+    /// not know is left out. None: a value cannot occur here.
+    pub fn foreign(&self, assignment: &Assignment) -> Option<Point> {
+        let mut coordinates = vec![Coordinate::Absent; self.leaves.len()];
+        for &index in &self.order {
+            let leaf = &self.leaves[index];
+            if !self.exists(index, &coordinates) {
+                continue;
+            }
+            coordinates[index] = match lookup(&assignment.0, &leaf.path) {
+                _ if leaf.distribution.is_constant() => Coordinate::Choice(0),
+                Some(value) => leaf.distribution.coordinate(value)?,
+                None => Coordinate::Absent,
+            };
+        }
+        Some(Point::new(coordinates))
+    }
+
     /// Whether a point (of this space as it was before it was narrowed, with the same leaves) still lies in it.
     pub fn contains(&self, point: &Point) -> bool {
         let coordinates = point.coordinates();

@@ -111,6 +111,7 @@ codes! {
     4010 CannotOpen "the store cannot be opened" "It was written by a newer swath, is no store, is readable by others, or the system refused." "The message names the file and what to do." "F11 S24";
     4011 NoBackup "the backup was not written" "The file exists already, or cannot be written." "Name a file that does not exist, in a folder that you may write to." "F41";
     4012 BadHistory "a history of `swath optimize` that cannot be used" "Another process writes it, it is no regular file, or a line does not fit the sweep file." "End the other process, mend the line that the message names, or name another file." "";
+    4013 ProposalsDiffer "proposals that come out otherwise" "Made again from the same entries, a method gives another point or another reason: another version of it made them, or the entries were changed together with their hashes." "The version that made a sweep's proposals is in its first event: `swath sweep export SWEEP --what events`." "";
     5001 NoAnswer "the controller does not answer" "It is not running, is too busy for the deadline, or was lost. Nothing is known to have changed." "Try again; `swath doctor` looks at the machine, `--timeout` gives it longer." "";
     5002 BadMessage "a message that is not understood" "The other side speaks another version, or failed without saying why." "Use the same version on both sides." "B39";
     5003 RefusedNow "refused in this state" "The sweep or trial is not in a state that allows it." "The message says which state it is in." "B37";
@@ -123,6 +124,7 @@ codes! {
     5010 OverLimit "a limit is reached" "The controller takes no more of it." "The message names the limit." "B35";
     5011 Superseded "the run is not the current one" "Its trial has a newer run, or it has ended; what it says changes nothing." "Nothing needs to be done: the newer run counts." "B37";
     5012 NoProposal "the method cannot do that" "The sweep's method takes no such assignment, or its grid cannot be walked." "The message says why; `random` takes every point of the space." "";
+    5013 NoLesson "an earlier sweep that teaches nothing" "`from` names a sweep that shares no objective or no parameter with this one, or of which nothing was measured." "Take it out of `from`." "";
     5900 Internal "a fault of swath itself" "Something happened that its code rules out. The store holds what it held." "Run it again with `-vv`, and report what it prints." "F06";
 }
 

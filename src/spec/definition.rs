@@ -75,6 +75,9 @@ pub struct Definition {
     /// Assignments to try first; each is a point of the space.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub enqueue: Vec<Assignment>,
+    /// Earlier sweeps to learn from, by id or name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<String>,
     /// Which channels are read and how.
     #[serde(default)]
     pub collect: Collect,
@@ -94,7 +97,7 @@ pub struct Definition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
     /// Keys without effect here, by path, as they were written: W&B's `project`, unknown ones, `kubernetes`, and those
-    /// that `run` refuses yet (`from`, `early_terminate.promote` ..).
+    /// that `run` refuses yet (`early_terminate.promote` ..).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kept: BTreeMap<String, serde_json::Value>,
 }

@@ -57,6 +57,8 @@ const KEYS: [&str; 39] = [
 ];
 /// W&B's keys that have no effect here.
 const WITHOUT_EFFECT: [&str; 4] = ["project", "entity", "job", "image_uri"];
+/// Earlier sweeps to learn from.
+const MAX_FROM: usize = 20;
 /// A grid of more points than this deserves a limit.
 const HUGE: u128 = 1_000_000;
 
@@ -81,9 +83,6 @@ pub(super) fn definition(
     root.word("kind", &[("sweep", ())], check);
     controller(root, &mut kept, check);
     kubernetes(root, &mut kept, check);
-    if root.get("from").is_some() && root.texts("from", check).is_some() {
-        kept.keep(root, "from");
-    }
     if let Some(entry) = root.node.get("priority") {
         check.note(Code::NoEffect, entry.key_at, "priority", "'priority' has no effect yet");
     }
@@ -132,6 +131,7 @@ pub(super) fn definition(
         workdir: root.text("workdir", check),
         on_silence: extensions::on_silence(root, check),
         tags: root.texts("tags", check).unwrap_or_default(),
+        from: root.texts("from", check).unwrap_or_default(),
         notes: root.text("notes", check),
         kept: kept.0,
         space: space?,
@@ -351,6 +351,15 @@ fn fits(root: Fields<'_>, definition: &Definition, has_program: bool, check: &mu
         check
             .error(Code::NeedsMetric, head, "method", format!("method {name} needs a metric"))
             .help("add metric: {name: .., goal: minimize}");
+    }
+    if let Some(entry) = root.node.get("from") {
+        if definition.from.len() > MAX_FROM {
+            let message = format!("'from' names {} sweeps; allowed are {MAX_FROM}", definition.from.len());
+            check.error(Code::OutOfRange, entry.value.at, "from", message);
+        } else if definition.method != Method::Bayes {
+            let message = "'from' has no effect: only method bayes learns from earlier sweeps";
+            check.note(Code::NoEffect, entry.key_at, "from", message);
+        }
     }
     let needs_program = definition.command.iter().any(|element| element == "${program}");
     if needs_program && !has_program && root.get("program").is_none() {

@@ -31,21 +31,9 @@ pub fn unsupported(definition: &Definition) -> Vec<Unsupported> {
             ),
         );
     }
-    for (key, what, round) in [
-        (
-            "from",
-            "'from' (learning from earlier sweeps)",
-            "delete it; 'enqueue' tries their best assignments first",
-        ),
-        (
-            "early_terminate.promote",
-            "'early_terminate.promote'",
-            "delete it, or --set early_terminate.promote=false",
-        ),
-    ] {
-        if definition.kept.contains_key(key) {
-            refuse(key, format!("{what} comes with a later release; {round}"));
-        }
+    if definition.kept.contains_key("early_terminate.promote") {
+        let message = "'early_terminate.promote' comes with a later release; delete it, or --set early_terminate.promote=false";
+        refuse("early_terminate.promote", message.to_owned());
     }
     if let Some(Gpus::Share(_)) = definition.resources.gpus {
         refuse(

@@ -34,4 +34,4 @@ pub use frame::Digest;
 pub use lock::{Held, Lock};
 pub use open::{Loss, Options};
 pub use reader::{LogEvent, Reader, Readers, SweepFilter, TrialFilter, TrialOrder};
-pub use verify::{Bad, Verified, verify};
+pub use verify::{Bad, Verified, read_log, read_sweeps, verify};

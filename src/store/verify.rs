@@ -10,7 +10,7 @@ use crate::sweep::{Pos, Run, SweepId, TextRef, Trial};
 use super::batch::{Log, StoreBody};
 use super::checkpoint::open_reader;
 use super::error::{FoldError, OpenError};
-use super::fold::{self, Stored};
+use super::fold::{self, Entry, Reports, Stored};
 use super::frame::{self, Digest};
 use super::mark::Mark;
 use super::open::{check, read_head, sqlite_at};
@@ -58,6 +58,27 @@ pub fn verify(file: &Path) -> Result<Verified, OpenError> {
     let mut found = verify_open(&db);
     found.bad.extend(mark.and_then(|mark| cut(mark.pos, found.last.0)));
     Ok(found)
+}
+
+/// Every entry of a sweep's log, of a store or a backup, also beside a running controller; in order.
+pub fn read_log(file: &Path, sweep: SweepId) -> Result<Vec<Entry>, OpenError> {
+    let db = open_reader(file).map_err(|source| sqlite_at(file, source))?;
+    let mut entries = Vec::new();
+    db.execute_batch("begin").map_err(|source| sqlite_at(file, source))?;
+    fold::fold(&db, Log::Sweep(sweep), Reports::All, Pos(0), |entry| entries.push(entry))
+        .map_err(|error| OpenError::Damaged { file: file.to_owned(), why: error.to_string() })?;
+    Ok(entries)
+}
+
+/// The sweeps of a store or a backup.
+pub fn read_sweeps(file: &Path) -> Result<Vec<SweepId>, OpenError> {
+    let db = open_reader(file).map_err(|source| sqlite_at(file, source))?;
+    let numbers = logs(&db).map_err(|source| sqlite_at(file, source))?;
+    let sweep = |number| match Log::from_number(number) {
+        Log::Sweep(sweep) => Some(sweep),
+        Log::Store => None,
+    };
+    Ok(numbers.into_iter().filter_map(sweep).collect())
 }
 
 /// SQLite takes a WAL that was cut or changed for its end; the mark beside it tells.

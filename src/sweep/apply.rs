@@ -64,6 +64,7 @@ impl State {
             keep_going,
             origin,
             engine,
+            lessons,
         } = &first.body
         else {
             return Err(Damaged { pos: first.pos, why: Misfit::NotCreated });
@@ -79,6 +80,7 @@ impl State {
             seed: *seed,
             origin: origin.as_deref().cloned(),
             engine: engine.clone(),
+            lessons: lessons.clone(),
         };
         let mut tags = definition.tags.clone();
         tags.sort();

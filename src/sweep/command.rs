@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use crate::space::Assignment;
 use crate::spec::Definition;
 use crate::sweep::{
-    AfterStop, Body, Budget, EndWhy, Ended, Evidence, Fence, LostWhy, Origin, Patch, PauseHow, PauseWhy,
-    Placement, Pos, Report, Run, Started, StopWhy, Suggestion, TextRef, Timestamp, Trial,
+    AfterStop, Body, Budget, EndWhy, Ended, Evidence, Fence, Lesson, LostWhy, Origin, Patch, PauseHow,
+    PauseWhy, Placement, Pos, Report, Run, Started, StopWhy, Suggestion, TextRef, Timestamp, Trial,
 };
 
 /// Where the log stands: what positions and fences are made of.
@@ -41,6 +41,7 @@ pub struct Creation {
     pub paused: bool,
     pub keep_going: bool,
     pub origin: Option<Origin>,
+    pub lessons: Vec<Lesson>,
 }
 
 /// One command on one sweep. Sent twice it has one effect.

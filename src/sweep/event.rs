@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::search::{Fit, Reason};
 use crate::space::Assignment;
 use crate::spec::Definition;
-use crate::sweep::{Actor, Fence, Marks, Outcome, Pos, Run, TextRef, Timestamp, Trial};
+use crate::sweep::{Actor, Fence, Lesson, Marks, Outcome, Pos, Run, TextRef, Timestamp, Trial};
 
 /// An event with its place in the log of its sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +63,9 @@ pub enum Body {
         origin: Option<Box<Origin>>,
         /// `CARGO_PKG_VERSION` of the engine.
         engine: String,
+        /// What it begins with of earlier sweeps: `from`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lessons: Vec<Lesson>,
     },
     /// `sweep set`, `enqueue` beyond `run_cap`, a larger `-n`.
     SweepChanged {

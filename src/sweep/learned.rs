@@ -8,6 +8,7 @@ use crate::search::{Engine, Fit, GridOrderError, Observation, Outcome, Pending, 
 use crate::space::Point;
 use crate::spec::{Aggregate, Constraint, Definition, Goal, GridOrder, Method};
 use crate::stopping::Gains;
+use crate::sweep::lessons;
 use crate::sweep::trial::{Kept, Status, TrialState};
 use crate::sweep::{FailWhy, Marks, Pos, State, StopWhy, Trial, due};
 
@@ -154,13 +155,16 @@ impl State {
                 }
             }
         }
-        told.into_iter()
-            .map(|(_, number, trial, outcome)| Observation {
-                trial: Some(number.0),
-                point: trial.point.clone(),
-                outcome,
-            })
-            .collect()
+        let own = told.into_iter().map(|(_, number, trial, outcome)| Observation {
+            trial: Some(number.0),
+            point: trial.point.clone(),
+            outcome,
+        });
+        let lessons = match self.definition.method {
+            Method::Bayes => lessons::observations(&self.birth.lessons, &self.definition.space),
+            _ => Vec::new(), // other methods compare values as they are
+        };
+        lessons.into_iter().chain(own).collect()
     }
 
     /// What each stopped trial would have reached, as far as the others tell by now (the gain rule).

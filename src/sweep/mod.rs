@@ -10,10 +10,12 @@ mod event;
 mod hash;
 mod id;
 mod learned;
+mod lessons;
 mod metrics;
 mod outcome;
 mod proposals;
 mod refusal;
+mod rehearsal;
 mod savings;
 mod state;
 #[cfg(test)]
@@ -36,8 +38,10 @@ pub use event::{
 };
 pub use id::{Actor, BadId, Fence, Pos, Run, SweepId, TextRef, Timestamp, Trial};
 pub use learned::{Question, Suggestion, engine, judges_objective, problem, sign};
+pub use lessons::{Lesson, Lessons, NoLesson, lessons};
 pub use outcome::{FailWhy, Outcome, QueueWhy};
 pub use refusal::Refusal;
+pub use rehearsal::{Differs, LogEntry, Rehearsed, rehearse};
 pub use savings::{Audit, Savings};
 pub use state::{State, SweepPhase, Usage};
 pub use trial::{Phase, Rank, Shown, Waiting};

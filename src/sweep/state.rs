@@ -20,8 +20,8 @@ use crate::sweep::proposals::Proposals;
 use crate::sweep::savings::Tally;
 use crate::sweep::trial::{Live, Rank, Shown, Status, TrialState};
 use crate::sweep::{
-    Actor, Budget, EndWhy, FailWhy, Marks, Origin, PauseHow, PauseWhy, Pos, Refusal, SweepId, TextRef,
-    Timestamp, Trial,
+    Actor, Budget, EndWhy, FailWhy, Lesson, Marks, Origin, PauseHow, PauseWhy, Pos, Refusal, SweepId,
+    TextRef, Timestamp, Trial,
 };
 
 /// Trials a sweep may have.
@@ -53,6 +53,7 @@ pub(super) struct Birth {
     pub(super) seed: u64,
     pub(super) origin: Option<Origin>,
     pub(super) engine: String,
+    pub(super) lessons: Vec<Lesson>,
 }
 
 /// The first trials to end, until three have or the question is settled.

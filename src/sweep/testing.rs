@@ -4,18 +4,14 @@
 
 use serde_json::json;
 
+use crate::search::History;
 use crate::spec::Definition;
+pub(super) use crate::sweep::LogEntry as Entry;
 use crate::sweep::{
-    Actor, Body, Command, Creation, Ended, Event, Exit, Fence, Head, Incoming, Offer, Placement, Pos,
-    Refusal, Report, Run, Started, State, SweepId, Timestamp, Trial, create, decide, decide_report, due,
+    Actor, Body, Command, Creation, Ended, Event, Exit, Fence, Head, Incoming, Lesson, Offer, Placement, Pos,
+    Question, Refusal, Run, Started, State, Suggestion, SweepId, Timestamp, Trial, create, decide,
+    decide_report, due, engine, lacks_suggestion,
 };
-
-/// An entry of the log.
-#[derive(Clone, Debug)]
-pub(super) enum Entry {
-    Event(Box<Event>),
-    Report(Report),
-}
 
 /// One sweep and its log.
 #[derive(Clone)]
@@ -63,8 +59,12 @@ pub(super) fn ended(exit: Exit) -> Ended {
 
 impl World {
     pub(super) fn new(more: serde_json::Value) -> Self {
+        Self::with_lessons(definition(more), Vec::new())
+    }
+
+    pub(super) fn with_lessons(definition: Definition, lessons: Vec<Lesson>) -> Self {
         let body = create(Creation {
-            definition: definition(more),
+            definition,
             file: None,
             env: None,
             notes: None,
@@ -74,6 +74,7 @@ impl World {
             paused: false,
             keep_going: false,
             origin: None,
+            lessons,
         })
         .expect("the definition makes a sweep");
         let first = event(1, 1, body);
@@ -139,13 +140,31 @@ impl World {
 
     /// Offers a slot; the run that took it.
     pub(super) fn place_with(&mut self, offer: &Offer) -> Option<Run> {
-        let next = self.due(Some(offer))?;
+        let suggestion = lacks_suggestion(&self.state, offer).then(|| self.suggestion()).flatten();
+        let offer = Offer { has_suggestion: suggestion.is_some(), ..offer.clone() };
+        let next = match self.due(Some(&offer))? {
+            Command::Assign { trial: None, placements, .. } => {
+                Command::Assign { trial: None, placements, suggestion }
+            }
+            other => other,
+        };
         let bodies = self.follow(&next);
         self.settle();
         bodies.iter().find_map(|body| match body {
             Body::RunAssigned { run, .. } => Some(*run),
             _ => None,
         })
+    }
+
+    /// What the method proposes next, by an engine that is new; none: the space is used up.
+    fn suggestion(&self) -> Option<Box<Suggestion>> {
+        let Question { trial, basis, version, fit, observations, pending } = self.state.question();
+        let mut engine = engine(self.state.definition(), &self.state.problem()).expect("the method can be");
+        fit.into_iter().for_each(|fit| engine.record(fit));
+        let history = History { observations: &observations, pending: &pending };
+        let proposed = engine.propose(trial.0, &history).ok()?;
+        let (point, reason, fit) = (proposed.proposal.point, proposed.proposal.reason, proposed.fit);
+        Some(Box::new(Suggestion { trial, point, reason, fit, basis, version }))
     }
 
     pub(super) fn place(&mut self) -> Option<Run> {

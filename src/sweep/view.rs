@@ -7,8 +7,8 @@ use crate::sweep::curve::feasible;
 use crate::sweep::state::EarlyEnds;
 use crate::sweep::trial::{Live, Status, TrialState};
 use crate::sweep::{
-    Actor, FailWhy, Fence, Mark, Origin, Phase, Placement, Pos, Rank, Run, Savings, Shown, Source, State,
-    StopWhy, SweepId, SweepPhase, TextRef, Timestamp, Trial, Usage, Waiting, WithdrawWhy,
+    Actor, FailWhy, Fence, Lesson, Mark, Origin, Phase, Placement, Pos, Rank, Run, Savings, Shown, Source,
+    State, StopWhy, SweepId, SweepPhase, TextRef, Timestamp, Trial, Usage, Waiting, WithdrawWhy,
 };
 
 /// Trials by shown state.
@@ -129,6 +129,11 @@ pub struct RunView {
 }
 
 impl State {
+    /// What it began with of earlier sweeps.
+    pub fn lessons(&self) -> &[Lesson] {
+        &self.birth.lessons
+    }
+
     #[allow(missing_docs)]
     pub fn id(&self) -> SweepId {
         self.birth.id

@@ -34,6 +34,9 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
         ..checked
     };
     let response = session.client.sweeps().create(request).await?.into_inner();
+    for note in &response.learned {
+        crate::cli::talk!("{}", crate::cli::format::escape(note));
+    }
     let sweep = response.sweep.unwrap_or_default();
     if !session.print_data(&sweep)? {
         writeln!(session.out, "{}", sweep.sweep)?;

@@ -125,6 +125,9 @@ fn write_origin(sweep: &pb::Sweep, now: i64, out: &mut dyn Write) -> io::Result<
     if !sweep.notes.is_empty() {
         writeln!(out, " notes    {}", escape(&sweep.notes))?;
     }
+    if !sweep.from.is_empty() {
+        writeln!(out, " learned  from {}", escape(&sweep.from.join(", ")))?;
+    }
     if !sweep.file.is_empty() {
         writeln!(out, " file     {}", escape(&shell_quote(&sweep.file)))?;
     }

@@ -7,8 +7,8 @@ use crate::controller::loaded::Loaded;
 use crate::controller::placement;
 use crate::store::{Entry, Log, Reports, StoreBody};
 use crate::sweep::{
-    Body, Command, Event, Head, Outcome, Patch, Pos, QueueWhy, Run, Source, State, SweepId, SweepPhase,
-    Trial, decide, due,
+    Body, Command, Event, Head, LogEntry, Outcome, Patch, Pos, QueueWhy, Run, Source, State, SweepId,
+    SweepPhase, Trial, decide, due, rehearse,
 };
 
 use super::world::World;
@@ -88,17 +88,21 @@ impl World {
         running.map(|(id, loaded)| (*id, loaded.state.hash())).collect()
     }
 
-    fn log(&self, id: SweepId) -> (Vec<Event>, BTreeSet<(Run, u64)>) {
-        let (mut events, mut reports) = (Vec::new(), BTreeSet::new());
+    fn entries(&self, id: SweepId) -> Vec<LogEntry> {
+        let mut entries = Vec::new();
         let mut reader = self.core().readers.get().unwrap();
         reader
             .fold(Log::Sweep(id), Reports::All, Pos(0), |entry| match entry {
-                Entry::Event(event) => events.push(event),
-                Entry::Report(report) => drop(reports.insert((report.run, report.seq))),
+                Entry::Event(event) => entries.push(LogEntry::Event(Box::new(event))),
+                Entry::Report(report) => entries.push(LogEntry::Report(report)),
                 Entry::Store(_) => {}
             })
             .unwrap();
-        (events, reports)
+        entries
+    }
+
+    pub(super) fn events(&self, id: SweepId) -> Vec<Event> {
+        events(&self.entries(id)).cloned().collect()
     }
 
     /// The kinds of a sweep's events.
@@ -126,7 +130,7 @@ impl World {
         assert!(self.sweeps.iter().all(known), "a sweep that was answered is gone");
         let mut logs = BTreeMap::new();
         for (id, acknowledged) in &self.acknowledged {
-            let (_, reports) = logs.entry(id.sweep).or_insert_with(|| self.log(id.sweep));
+            let reports = logs.entry(id.sweep).or_insert_with(|| reports(&self.entries(id.sweep)));
             for seq in acknowledged {
                 assert!(reports.contains(&(id.run, *seq)), "report {seq} of {id:?} is gone");
             }
@@ -134,11 +138,12 @@ impl World {
     }
 
     /// No run ended twice, no fence was used twice, no trial was retried too often (I6); what was proposed is what an
-    /// undisturbed sweep proposes (I5).
+    /// undisturbed sweep proposes (I5), and what every method proposes again (Q9).
     pub(super) fn check_logs(&self) {
         let mut fences = BTreeSet::new();
         for id in &self.sweeps {
-            let (events, _) = self.log(*id);
+            let entries = self.entries(*id);
+            let events: Vec<Event> = events(&entries).cloned().collect();
             let mut ended = BTreeSet::new();
             for event in &events {
                 match &event.body {
@@ -152,9 +157,25 @@ impl World {
             let stamps = events.windows(2).all(|pair| pair[0].at <= pair[1].at);
             assert!(stamps, "F43: {id}'s times go backwards");
             check_retries(*id, &events);
+            assert_eq!(rehearse(*id, &entries).unwrap().differ, [], "Q9: {id}");
             undisturbed(*id, &events);
         }
     }
+}
+
+fn events(entries: &[LogEntry]) -> impl Iterator<Item = &Event> {
+    entries.iter().filter_map(|entry| match entry {
+        LogEntry::Event(event) => Some(&**event),
+        LogEntry::Report(_) => None,
+    })
+}
+
+fn reports(entries: &[LogEntry]) -> BTreeSet<(Run, u64)> {
+    let report = |entry: &LogEntry| match entry {
+        LogEntry::Report(report) => Some((report.run, report.seq)),
+        LogEntry::Event(_) => None,
+    };
+    entries.iter().filter_map(report).collect()
 }
 
 /// I6: no more crashes of a trial are retried than were allowed then, since a person last retried it.

@@ -9,11 +9,12 @@ use crate::controller::core::Trip;
 use crate::controller::handle::{Answer, Call, Message};
 use crate::controller::{Refused, RefusedKind};
 use crate::pb::{self, RunId};
+use crate::search::{Hindrance, Reason};
 use crate::store::StoreBody;
-use crate::sweep::{PauseWhy, SweepId, SweepPhase};
+use crate::sweep::{Body, Event, PauseWhy, SweepId, SweepPhase};
 
 use super::people::creation;
-use super::world::{Boundary, PLENTY, World};
+use super::world::{Boundary, Engines, PLENTY, World};
 
 const GRID: &str = "method: grid\nprogram: t.py\nparallel: 2\nmetric: {name: loss, goal: minimize}\nparameters:\n  x: {values: [1, 2, 3, 4, 5, 6]}\n";
 
@@ -110,6 +111,69 @@ fn f06_f67_a_panic_pauses_its_sweep_and_no_other() {
             "no loop"
         );
     }
+}
+
+const BAYES: &str = "method: bayes\nprogram: t.py\nparallel: 2\nrun_cap: 8\nmetric: {name: loss, goal: minimize}\nparameters:\n  x: {min: 0.0, max: 1.0}\n";
+
+/// Why each trial of the sweep was proposed.
+fn reasons(world: &World, sweep: SweepId) -> Vec<Reason> {
+    let reason = |event: &Event| match &event.body {
+        Body::TrialProposed { reason, .. } => reason.as_deref().cloned(),
+        _ => None,
+    };
+    world.events(sweep).iter().filter_map(reason).collect()
+}
+
+#[test]
+fn f07_a_model_that_hangs_harms_nobody_else_and_what_was_done_instead_is_recorded() {
+    let (mut world, other) = world(GRID);
+    let sweep = created(&mut world, BAYES);
+    world.engines = Engines::Hang;
+    world.connect(0);
+    for _ in 0..3 {
+        world.deliver_down(0, 10);
+        world.deliver_up(0, 10);
+    }
+    assert_eq!((live(&world, sweep), world.hanging.len()), (0, 1));
+    world.pass(Duration::from_secs(20));
+    world.flow();
+    assert!(is_over(&world, other), "the other sweep went on to its end");
+    assert_eq!(live(&world, sweep), 0);
+    for done in 1..=8 {
+        assert_eq!(reasons(&world, sweep).len(), done - 1);
+        world.pass(Duration::from_secs(31));
+        world.flow();
+        if done == 4 {
+            world.kill(Boundary::AfterRelease);
+            world.flow();
+        }
+    }
+    assert!(is_over(&world, sweep));
+    let slow = Reason::Fallback { why: Hindrance::Slow };
+    assert!(reasons(&world, sweep).iter().all(|reason| *reason == slow), "{:?}", reasons(&world, sweep));
+    assert_eq!(reasons(&world, sweep).len(), 8);
+    world.wake_up();
+    assert_eq!(reasons(&world, sweep).len(), 8, "answers that come too late change nothing");
+    world.check_logs();
+}
+
+#[test]
+fn f07_a_model_that_fails_pauses_its_sweep_alone_and_says_why() {
+    let (mut world, other) = world(GRID);
+    let sweep = created(&mut world, BAYES);
+    world.engines = Engines::Fail;
+    world.flow();
+    assert!(is_over(&world, other));
+    let Some(SweepPhase::Paused { why: PauseWhy::Fault(message), .. }) = phase(&world, sweep) else {
+        panic!("{:?}", phase(&world, sweep))
+    };
+    assert_eq!(message, "the search failed: index out of bounds");
+    world.engines = Engines::Answer;
+    let resume = pb::ResumeSweepRequest { sweep: sweep.to_string(), ..Default::default() };
+    world.ask(Call::ResumeSweep(resume));
+    world.heal();
+    assert!(is_over(&world, sweep), "{:?}", phase(&world, sweep));
+    assert_eq!(reasons(&world, sweep).len(), 8);
 }
 
 #[test]

@@ -26,12 +26,14 @@ impl Issued {
     }
 }
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 7] = [
     "method: grid\nprogram: t.py\nparallel: 2\nmetric: {name: loss, goal: minimize}\nparameters:\n  x: {values: [1, 2, 3, 4, 5]}\n",
     "method: random\nprogram: t.py\nparallel: 3\nrun_cap: 6\nretries: 1\nmetric: {name: loss, goal: minimize}\nearly_terminate: {type: hyperband, min_iter: 1, eta: 2}\non_silence: {replace_after: 1m}\nparameters:\n  x: {min: 0.0, max: 1.0}\n",
     "method: random\nprogram: t.py\nrun_cap: 4\nretries: 2\nbudget: {wall: 2h}\nmetric: {name: loss, goal: minimize}\nparameters:\n  x: {min: 0.0, max: 1.0}\n",
     "method: grid\nprogram: t.py\nparallel: 1\nresources: {gpus: 0}\non_silence: {replace_after: never}\nmetric: {name: acc, goal: maximize}\nparameters:\n  x: {values: [1, 2]}\n  y: {values: [a, b]}\n",
     "method: random\nprogram: t.py\nparallel: 3\nrun_cap: 8\nmetric: {name: loss, goal: minimize}\nearly_terminate: {type: asha, min_iter: 1, eta: 2, audit: 0.3}\nparameters:\n  x: {min: 0.0, max: 1.0}\n",
+    "method: tpe\nprogram: t.py\nparallel: 3\nrun_cap: 12\nretries: 1\nmetric: {name: loss, goal: minimize}\nearly_terminate: {type: median, min_iter: 1, startup: 2}\nparameters:\n  x: {min: 0.0, max: 1.0}\n  y: {values: [a, b]}\n",
+    "method: bayes\nprogram: t.py\nparallel: 2\nrun_cap: 7\nmetric: {name: loss, goal: minimize}\nparameters:\n  x: {min: 0.0, max: 1.0}\n  y: {values: [a, b]}\n",
 ];
 
 pub(super) fn creation(request_id: String, file: &str, home: &str) -> Call {

@@ -72,7 +72,20 @@ pub(super) enum Boundary {
     AfterRelease,
 }
 
+/// How the methods' engines work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Engines {
+    Answer,
+    /// They think for ever.
+    Hang,
+    /// They panic.
+    Fail,
+}
+
 pub(super) struct World {
+    pub(super) engines: Engines,
+    /// Questions that hang.
+    pub(super) hanging: Vec<keepers::Task>,
     pub(super) rng: Rng,
     pub(super) disk: Arc<Room>,
     pub(super) machines: Vec<Machine>,
@@ -117,6 +130,8 @@ impl World {
         });
         let machines = machines.collect();
         let mut world = World {
+            engines: Engines::Answer,
+            hanging: Vec::new(),
             disk: Arc::new(Room(PLENTY.into())),
             machines,
             issued: Vec::new(),
@@ -271,14 +286,28 @@ impl World {
                 let result = recovery::load(&mut reader, sweep, now).map(Box::new).map_err(|e| e.to_string());
                 self.letters.push_back(Message::Folded { sweep, result });
             }
-            Output::Think(task) => {
-                // From nothing but the question, as after a restart.
-                let answer = keepers::answer(&mut None, &task);
-                let (sweep, number) = (task.sweep, task.number);
-                self.letters.push_back(Message::Suggested { sweep, number, answer });
-            }
+            Output::Think(task) if self.engines == Engines::Hang => self.hanging.push(task),
+            Output::Think(task) => self.think(&task),
             Output::Read(_) => {}
         }
+    }
+
+    /// Answers from nothing but the question, as after a restart.
+    fn think(&mut self, task: &keepers::Task) {
+        let answer = match self.engines {
+            Engines::Fail => Err("index out of bounds".to_owned()),
+            Engines::Answer | Engines::Hang => keepers::answer(&mut None, task),
+        };
+        let (sweep, number) = (task.sweep, task.number);
+        self.letters.push_back(Message::Suggested { sweep, number, answer });
+    }
+
+    /// Questions that hung are answered after all.
+    pub(super) fn wake_up(&mut self) {
+        self.engines = Engines::Answer;
+        let hanging = std::mem::take(&mut self.hanging);
+        hanging.iter().for_each(|task| self.think(task));
+        self.post();
     }
 
     /// What waits for the core beside agents and people.

@@ -2,6 +2,7 @@
 
 mod faults;
 mod golden;
+mod learning;
 mod lifecycle;
 mod outcomes;
 mod random;
