@@ -78,7 +78,7 @@ fn assign(store: &mut Store) -> Vec<Pos> {
     let keys = (1..=RUNS).map(|trial| {
         let pos = store.next_pos();
         let run = Run { trial: Trial(trial), attempt: 1 };
-        let body = Body::RunAssigned { run, fence: Fence::new(1, pos), placements: vec![] };
+        let body = Body::RunAssigned { run, fence: Fence::new(1, pos), placements: vec![], lease: None };
         batch.event(sweep(), Event { pos, n: u64::from(trial), at, actor, body });
         pos
     });

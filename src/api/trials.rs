@@ -1,4 +1,4 @@
-//! Trials: look, stop, retry, enqueue, annotate, read their output.
+//! Trials: look, stop, retry, enqueue, annotate, read their output; ask for one, tell what became of it.
 
 use tonic::{Request, Response, Status};
 
@@ -57,6 +57,16 @@ impl TrialService for Trials {
     ) -> Result<Response<pb::AnnotateResponse>, Status> {
         let controller = acting(&self.0, &request);
         Ok(Response::new(controller.annotate(request.into_inner()).await?))
+    }
+
+    async fn ask(&self, request: Request<pb::AskRequest>) -> Result<Response<pb::AskResponse>, Status> {
+        let controller = acting(&self.0, &request);
+        Ok(Response::new(controller.ask_for_trials(request.into_inner()).await?))
+    }
+
+    async fn tell(&self, request: Request<pb::TellRequest>) -> Result<Response<pb::TellResponse>, Status> {
+        let controller = acting(&self.0, &request);
+        Ok(Response::new(controller.tell_trial(request.into_inner()).await?))
     }
 
     type LogsStream = Stream<pb::LogsChunk>;

@@ -1,7 +1,7 @@
 //! `swath completions`: what the grammar says, and in bash the ids and names of the last listing.
 //!
-//! A shell asks for words at each press of a key, so it reads a small file that `sweep list` leaves in the data directory
-//! and starts nothing. Only words that no shell takes for more than a word are written there.
+//! A shell asks for words at each press of a key, so it reads a small file that `sweep list`, or `ask`, leaves in the data
+//! directory and starts nothing. Only words that no shell takes for more than a word are written there.
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,19 +16,26 @@ use crate::pb;
 
 /// The file of ids and names, one a line.
 const LISTED: &str = "listed";
+/// The file of runs that were asked for, one a line.
+const ASKED: &str = "asked";
+/// Runs kept there.
+const MOST_ASKED: usize = 200;
 
 /// After clap's own function: what stands for a sweep or a trial may be one of the last listing.
 const BASH: &str = r#"
 _swath_with_sweeps() {
     _swath "$@"
-    local listed="${SWATH_DATA_DIR:-${XDG_DATA_HOME:-$HOME/.local/share}/swath}/listed"
+    local data="${SWATH_DATA_DIR:-${XDG_DATA_HOME:-$HOME/.local/share}/swath}"
+    local listed="$data/listed"
+    [[ ${COMP_WORDS[1]} == tell ]] && listed="$data/asked"
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
         "sweep create"|"sweep list") return ;;
-        sweep\ ?*|trial\ ?*|watch\ *|run\ *) ;;
+        sweep\ ?*|trial\ ?*|watch\ *|run\ *|ask\ *|tell\ *) ;;
         *) return ;;
     esac
     [[ ${COMP_WORDS[1]} == run && $3 != --resume ]] && return
-    [[ $COMP_CWORD -lt 3 && ${COMP_WORDS[1]} != watch ]] && return
+    [[ ${COMP_WORDS[1]} == tell && $COMP_CWORD -gt 2 ]] && return
+    [[ $COMP_CWORD -lt 3 && ${COMP_WORDS[1]} != @(watch|ask|tell) ]] && return
     [[ $2 == -* || ! -r $listed ]] && return
     local word
     while read -r word; do
@@ -77,8 +84,23 @@ pub(super) fn note_listed(dir: &Path, sweeps: &[pb::Sweep]) -> io::Result<()> {
             words.push(word);
         }
     }
-    let draft = dir.join(format!("{LISTED}.{}", std::process::id()));
+    write(dir, LISTED, &words)
+}
+
+/// Notes which runs were asked for, the newest first.
+///
+/// # Errors
+///
+/// The file cannot be written.
+pub(super) fn note_asked(dir: &Path, trials: &[pb::AskedTrial]) -> io::Result<()> {
+    let before = fs::read_to_string(dir.join(ASKED)).unwrap_or_default();
+    let new = trials.iter().rev().map(|trial| trial.run.as_str());
+    write(dir, ASKED, &new.chain(before.lines()).take(MOST_ASKED).collect::<Vec<_>>())
+}
+
+fn write(dir: &Path, name: &str, words: &[&str]) -> io::Result<()> {
+    let draft = dir.join(format!("{name}.{}", std::process::id()));
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all((words.join("\n") + "\n").as_bytes())?;
-    fs::rename(draft, dir.join(LISTED))
+    fs::rename(draft, dir.join(name))
 }

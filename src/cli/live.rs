@@ -335,6 +335,9 @@ fn padded(text: &str, width: usize) -> String {
 
 /// `box1:gpu0`.
 fn place(run: &pb::Run) -> String {
+    if !run.caller.is_empty() {
+        return format!("by {}", shorten(&escape(&run.caller), 12));
+    }
     let Some(place) = run.placements.first() else { return String::new() };
     let gpus: Vec<String> = place.devices.iter().map(|device| device.index.to_string()).collect();
     let host = shorten(&escape(&place.host), 8);

@@ -1,5 +1,6 @@
 //! The command line: one file a command. Data goes to stdout, the talk to stderr.
 
+mod ask;
 mod audit;
 mod backup;
 mod check;
@@ -31,6 +32,7 @@ mod settings;
 mod sweep;
 mod sweep_file;
 mod table;
+mod tell;
 mod terminal;
 mod trial;
 mod watch;
@@ -84,6 +86,8 @@ enum Command {
     Sweep(sweep::Command),
     #[command(subcommand)]
     Trial(trial::Command),
+    Ask(ask::Args),
+    Tell(tell::Args),
     Optimize(optimize::Args),
     #[command(subcommand)]
     Audit(audit::Command),
@@ -182,6 +186,8 @@ fn dispatch(command: Command, settings: &Settings, out: &mut dyn Write) -> Resul
         Command::Trial(command) => {
             connected(settings, out, command.changes(), async |session| trial::run(command, session).await)
         }
+        Command::Ask(args) => connected(settings, out, true, async |session| ask::run(args, session).await),
+        Command::Tell(args) => connected(settings, out, true, async |session| tell::run(args, session).await),
         Command::Optimize(args) => optimize::run(&args, settings, out),
         Command::Audit(command) => audit::run(command, settings, out),
         Command::Config(command) => config::run(&command, settings, out),

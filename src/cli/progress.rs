@@ -445,6 +445,7 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
     let host = run
         .and_then(|run| run.placements.first())
         .map(|p| format!(", on {}", escape(&p.host)))
+        .or_else(|| run.and_then(words::caller).map(|caller| format!(", {caller}")))
         .unwrap_or_default();
     let mut failure = Failure::new(Exit::NoBest, Code::FailedAlike, format!("{why}, so the sweep is paused"))
         .context(format!("{}{took}{host}, last lines of trial {}:", escape(&trial.reason), trial.trial));

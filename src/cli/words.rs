@@ -146,6 +146,21 @@ pub(super) fn trial_duration(trial: &pb::Trial) -> Option<Duration> {
     trial.runs.last().and_then(|run| run.duration.as_ref()).map(|d| seconds(Some(d)))
 }
 
+/// `asked by ana, lease until 14:02 UTC`: who has a run that no machine has.
+pub(super) fn caller(run: &pb::Run) -> Option<String> {
+    if run.caller.is_empty() {
+        return None;
+    }
+    let asked = format!("asked by {}", escape(&run.caller));
+    let Some(end) = &run.lease_end else { return Some(asked) };
+    let text = |micros: i64| pb::timestamp(crate::sweep::Timestamp(micros)).to_string(); // 2026-11-25T14:02:11Z
+    let (end, now) = (text(micros(Some(end)).unwrap_or_default()), text(now_us()));
+    let day = |text: &str| text.split('T').next().unwrap_or_default().to_owned();
+    let date = if day(&end) == day(&now) { String::new() } else { day(&end) + " " };
+    let clock: String = end.split('T').nth(1).unwrap_or_default().chars().take(5).collect();
+    Some(format!("{asked}, lease until {date}{clock} UTC"))
+}
+
 /// GPU hours in words, or nothing where none were used.
 pub(super) fn cost(gpu_hours: f64) -> String {
     if gpu_hours > 0.0 { format!("{} GPU h", number_3(gpu_hours)) } else { String::new() }

@@ -316,7 +316,8 @@ impl Core {
         Ok(last)
     }
 
-    fn report(&mut self, sweep: SweepId, incoming: &Incoming, now: Now) -> Result<(), Refused> {
+    /// Takes in a report; returns how many of its values were left out.
+    pub(super) fn report(&mut self, sweep: SweepId, incoming: &Incoming, now: Now) -> Result<u32, Refused> {
         let head = self.head();
         let loaded =
             self.sweeps.get(&sweep).ok_or_else(|| Refused::from(Refusal::NoSuchRun { run: incoming.run }))?;
@@ -330,10 +331,10 @@ impl Core {
         if !taken.named.is_empty() {
             self.take(sweep, taken.named, &self.itself(), "", now)?;
         }
-        match taken.report {
-            Some(report) => self.take_report(sweep, report, now),
-            None => Ok(()),
+        if let Some(report) = taken.report {
+            self.take_report(sweep, report, now)?;
         }
+        Ok(taken.left_out)
     }
 
     fn ended(&mut self, id: RunId, ended: &pb::Ended, now: Now) -> Result<(), Refused> {

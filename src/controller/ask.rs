@@ -1,6 +1,4 @@
-//! What people ask for: the sweep that a request names, its request id, the answer.
-
-use std::sync::Arc;
+//! What people ask for: the sweep that a request names, and its answer.
 
 use crate::controller::clock::Now;
 use crate::controller::core::{Core, Who, disk_full, internal};
@@ -10,11 +8,7 @@ use crate::controller::pending::{Asked, Job};
 use crate::controller::{Refused, RefusedKind, create, placement};
 use crate::pb;
 use crate::spec::Code;
-use crate::store::Request;
 use crate::sweep::{Command, PauseHow, PauseWhy, SweepId, Trial};
-
-/// Longest request id.
-const REQUEST_ID: usize = 64;
 
 impl Core {
     /// Answers a request, now or once its sweep has been folded.
@@ -126,96 +120,14 @@ impl Core {
             let (trial, metrics) = (Some(best), self.metrics(id));
             return self.read(Job::GetTrial { sweep: id, trial, metrics, reply });
         }
+        if let Call::AskForTrials(_) = &call {
+            return self.ask_for_trials(id, Asked { call, actor, reply }, now);
+        }
         self.pending.is_essential |= self.pending.batch.is_empty() && ends_something(&call);
         let request_id = request_id(&call).to_owned();
         let again = call.clone();
         let answer = self.once(&actor, &request_id, &again, now, |core, who| core.carry(id, call, who, now));
         self.answer(reply, answer);
-    }
-
-    /// Carries a request out unless it was already: the same id gets the first answer, another request under it none.
-    pub(super) fn once(
-        &mut self,
-        name: &Arc<str>,
-        id: &str,
-        call: &Call,
-        now: Now,
-        carry: impl FnOnce(&mut Core, &Who) -> Result<Answer, Refused>,
-    ) -> Result<Answer, Refused> {
-        let actor =
-            self.store.actor(name, &mut self.pending.batch).map_err(|error| internal(&error.to_string()))?;
-        let who = Who { actor, name: Arc::clone(name) };
-        if id.is_empty() {
-            return carry(self, &who);
-        }
-        if id.len() > REQUEST_ID {
-            return Err(Refused::invalid(
-                "request_id",
-                format!("request_id has {} bytes; allowed are 1 to 64", id.len()),
-            ));
-        }
-        let args = *blake3::hash(&call.encoded()).as_bytes();
-        let key = (Arc::clone(name), id.to_owned());
-        let used = || {
-            Refused::new(
-                RefusedKind::AlreadyExists,
-                Code::RequestIdUsed,
-                format!("request id '{id}' was used for another request"),
-            )
-            .at("request_id")
-        };
-        if let Some((known, answer)) = self.pending.requests.get(&key) {
-            return if *known == args { answer.clone() } else { Err(used()) };
-        }
-        let stored =
-            self.store.request(actor, id.as_bytes(), now.at).map_err(|error| internal(&error.to_string()))?;
-        match stored {
-            Some(request) if request.args != args => return Err(used()),
-            Some(request) => return self.repeat(call, request.pos, now),
-            None => {}
-        }
-        let pos = self.head().next;
-        let answer = carry(self, &who);
-        if answer.is_ok() {
-            let at = self.stamp(now);
-            let request = Request { caller: actor, id: id.as_bytes().to_vec(), args, pos, at };
-            self.pending.batch.request(request);
-            self.pending.requests.insert(key, (args, answer.clone()));
-        }
-        answer
-    }
-
-    /// The answer to a request that was carried out before: how things stand now, and which trials it made.
-    fn repeat(&mut self, call: &Call, pos: crate::sweep::Pos, now: Now) -> Result<Answer, Refused> {
-        if let Call::CreateSweep(_) = call {
-            return create::repeat(self, pos, now).map(Answer::CreateSweep);
-        }
-        let name = sweep_of(call).unwrap_or_default();
-        let id = self.directory.find(name)?;
-        let sweep = Some(self.message(id, now)?);
-        Ok(match call {
-            Call::SetSweep(_) => Answer::SetSweep(pb::SetSweepResponse { sweep }),
-            Call::PauseSweep(_) => Answer::PauseSweep(pb::PauseSweepResponse { sweep }),
-            Call::ResumeSweep(_) => Answer::ResumeSweep(pb::ResumeSweepResponse { sweep }),
-            Call::StopSweep(_) => Answer::StopSweep(pb::StopSweepResponse { sweep }),
-            Call::DeleteSweep(_) => Answer::DeleteSweep(pb::DeleteSweepResponse { sweep }),
-            Call::StopTrial(request) => {
-                Answer::StopTrial(pb::StopTrialResponse { trial: self.row(id, Trial(request.trial)) })
-            }
-            Call::RetryTrials(request) => {
-                Answer::RetryTrials(pb::RetryTrialsResponse { trials: request.trials.clone(), sweep })
-            }
-            Call::Enqueue(request) => {
-                let count = request.params.len().max(1) * request.repeat.max(1) as usize;
-                let trials = create::proposed_from(self, id, pos, count)?;
-                Answer::Enqueue(pb::EnqueueResponse { trials, sweep, note: String::new() })
-            }
-            Call::Annotate(request) => {
-                let trial = request.trial.and_then(|trial| self.row(id, Trial(trial)));
-                Answer::Annotate(pb::AnnotateResponse { trial, sweep })
-            }
-            _ => return Err(internal("a request that changes nothing has no id")),
-        })
     }
 
     fn carry(&mut self, id: SweepId, call: Call, who: &Who, now: Now) -> Result<Answer, Refused> {
@@ -244,6 +156,7 @@ impl Core {
             Call::RetryTrials(request) => self.retry(id, &request, who, now),
             Call::Enqueue(request) => self.enqueue(id, &request, who, now),
             Call::Annotate(request) => self.annotate(id, &request, who, now),
+            Call::TellTrial(request) => self.tell(id, &request, who, now),
             _ => Err(internal("not a request on a sweep")),
         }
     }
@@ -295,7 +208,7 @@ fn ends_something(call: &Call) -> bool {
 }
 
 /// The sweep that a request names; none: it is about all of them.
-fn sweep_of(call: &Call) -> Option<&str> {
+pub(super) fn sweep_of(call: &Call) -> Option<&str> {
     match call {
         Call::GetSweep(r) => Some(&r.sweep),
         Call::SetSweep(r) => Some(&r.sweep),
@@ -309,6 +222,8 @@ fn sweep_of(call: &Call) -> Option<&str> {
         Call::RetryTrials(r) => Some(&r.sweep),
         Call::Enqueue(r) => Some(&r.sweep),
         Call::Annotate(r) => Some(&r.sweep),
+        Call::AskForTrials(r) => Some(&r.sweep),
+        Call::TellTrial(r) => Some(&r.sweep),
         Call::CreateSweep(_) | Call::ListSweeps(_) | Call::Status(_) | Call::Verify(_) | Call::Backup(_) => {
             None
         }
@@ -326,6 +241,7 @@ fn request_id(call: &Call) -> &str {
         Call::RetryTrials(r) => &r.request_id,
         Call::Enqueue(r) => &r.request_id,
         Call::Annotate(r) => &r.request_id,
+        Call::TellTrial(r) => &r.request_id,
         _ => "",
     }
 }

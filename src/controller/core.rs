@@ -11,7 +11,7 @@
 //!
 //! No clock, no thread, no socket: `now` comes with the input, and `next_deadline` says when to look again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 use tokio::sync::oneshot;
 
+use crate::controller::callers::Caller;
 use crate::controller::clock::Now;
 use crate::controller::directory::Directory;
 use crate::controller::draw::Draw;
@@ -76,6 +77,8 @@ pub(super) struct Core {
     pub(super) feed: Arc<Feed>,
     pub(super) draw: Box<dyn Draw>,
     pub(super) data_dir: PathBuf,
+    /// Who asked for trials and waits for them, by sweep.
+    pub(super) callers: BTreeMap<SweepId, VecDeque<Caller>>,
     /// Requests that wait until a sweep that is over has been folded.
     pub(super) folding: BTreeMap<SweepId, Vec<Asked>>,
     /// Who reads which run's output over which stream.
@@ -160,6 +163,7 @@ impl Core {
             feed,
             draw,
             data_dir,
+            callers: BTreeMap::new(),
             folding: BTreeMap::new(),
             followers: BTreeMap::new(),
             follow_requests: 0,
@@ -177,6 +181,7 @@ impl Core {
         };
         core.is_pressed = core.store.is_pressed();
         core.load(now)?;
+        core.renew_leases(now);
         core.settle(now);
         Ok(core)
     }
@@ -268,6 +273,7 @@ impl Core {
             self.is_pressed = false;
             self.dirty.extend(self.sweeps.keys());
         }
+        self.end_leases(now);
         self.measure_budgets(now);
         self.give_up_thinking(now);
         self.last_tick = now.mono;
@@ -280,7 +286,12 @@ impl Core {
         let sweeps = self.sweeps.values();
         let per_sweep = sweeps
             .flat_map(|l| {
-                [placement::next_silent(l, &self.links, last), budgets::next(l, now), l.model.deadline()]
+                [
+                    placement::next_silent(l, &self.links, last),
+                    budgets::next(l, now),
+                    l.model.deadline(),
+                    l.next_lease_end(),
+                ]
             })
             .flatten()
             .min();
@@ -290,9 +301,10 @@ impl Core {
     }
 
     /// This process stood still, so nobody could be heard: everybody has a full new term.
-    pub(super) fn stood_still(&mut self, now: Instant) {
+    pub(super) fn stood_still(&mut self, now: Now) {
         tracing::warn!("this process stood still; every agent has a full new term");
-        self.links.renew(now);
+        self.links.renew(now.mono);
+        self.renew_leases(now);
     }
 
     // ---- taking
@@ -434,7 +446,7 @@ impl Core {
             self.note_row(id, trial, event, before, Beside { author: &who.name, text });
         }
         match &event.body {
-            Body::RunAssigned { run, fence, placements } => {
+            Body::RunAssigned { run, fence, placements, lease: _ } => {
                 self.fleet.occupy(id, run.trial, placements);
                 for placement in placements {
                     self.links.expect(&placement.agent, &placement.machine, &placement.host, now.mono);
@@ -536,6 +548,7 @@ impl Core {
             hungry.extend(std::mem::take(&mut self.dirty));
             for id in hungry.clone() {
                 self.follow_up(id, &who, now);
+                self.serve_callers(id, now);
             }
             hungry.extend(std::mem::take(&mut self.dirty)); // a run that was ended made room for others
             let takes = !self.is_ending && !self.is_pressed;
@@ -553,12 +566,13 @@ impl Core {
 
     /// Of the sweeps that may want a slot, the one with the fewest runs; the oldest of those.
     fn neediest(&self, hungry: &BTreeSet<SweepId>) -> Option<SweepId> {
-        let need = |id: &SweepId| self.sweeps.get(id).map(|l| (l.runs.len(), l.state.summary().created, *id));
+        let need =
+            |id: &SweepId| self.sweeps.get(id).map(|l| (l.state.placed(), l.state.summary().created, *id));
         hungry.iter().copied().min_by_key(|id| need(id).unwrap_or((0, Timestamp(0), *id)))
     }
 
     /// All that a sweep wants but slots.
-    fn follow_up(&mut self, id: SweepId, who: &Who, now: Now) {
+    pub(super) fn follow_up(&mut self, id: SweepId, who: &Who, now: Now) {
         loop {
             while let Some(command) = self.due(id, None, now) {
                 if !self.carry_out(id, &command, who, now) {
@@ -586,7 +600,12 @@ impl Core {
         }
     }
 
-    fn due(&mut self, id: SweepId, offer: Option<&crate::sweep::Offer>, now: Now) -> Option<Command> {
+    pub(super) fn due(
+        &mut self,
+        id: SweepId,
+        offer: Option<&crate::sweep::Offer>,
+        now: Now,
+    ) -> Option<Command> {
         let loaded = self.sweeps.get(&id)?;
         let asked = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
@@ -675,6 +694,7 @@ impl Core {
         self.sweeps.remove(&id);
         self.fleet.release_all(id);
         self.damaged.insert(id, message.to_owned());
+        self.turn_away(id, &internal(message));
     }
 
     /// Silent runs that are to stop are ended: no slot will ever come for them. True: there was one.
@@ -820,6 +840,10 @@ impl Core {
             kept.push(Output::Down(stream, Box::new(down)));
             kept.push(Output::Close(stream));
         }
+        for caller in std::mem::take(&mut self.callers).into_values().flatten() {
+            let refused = |reply| Output::Answer(reply, Err(disk_full(full)));
+            kept.extend(caller.into_replies().map(refused));
+        }
         self.pending = Pending::default();
         self.is_pressed = true;
         self.sweeps.clear();
@@ -831,6 +855,7 @@ impl Core {
         self.dirty.clear();
         self.next = Pos(self.store.last_pos().0 + 1);
         self.load(now)?;
+        self.renew_leases(now);
         Ok(kept)
     }
 

@@ -154,6 +154,10 @@ calls! {
     retry_trials(RetryTrials: RetryTrialsRequest) -> RetryTrialsResponse;
     /// Trials that run next.
     enqueue(Enqueue: EnqueueRequest) -> EnqueueResponse;
+    /// Trials for the caller.
+    ask_for_trials(AskForTrials: AskRequest) -> AskResponse;
+    /// What became of a trial that was asked for.
+    tell_trial(TellTrial: TellRequest) -> TellResponse;
     /// Notes, tags, exclusion.
     annotate(Annotate: AnnotateRequest) -> AnnotateResponse;
     /// The store, its holder, its health.

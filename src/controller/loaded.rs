@@ -10,8 +10,8 @@ use crate::pb;
 use crate::spec::Definition;
 use crate::store::Digest;
 use crate::sweep::{
-    Body, EndWhy, Event, Exit, Fence, Outcome, PauseWhy, Pos, Report, Shown, State, SweepPhase, TextRef,
-    Timestamp, Trial, TrialView,
+    Body, EndWhy, Event, Exit, Fence, Outcome, PauseWhy, Pos, Report, Shown, State, StopWhy, SweepPhase,
+    TextRef, Timestamp, Trial, TrialView,
 };
 
 /// Points of a curve that a live view is given.
@@ -56,6 +56,8 @@ pub(super) struct LiveRun {
     /// Of the last `Names` taken in.
     pub(super) names_seq: u64,
     pub(super) digest: Digest,
+    /// When its caller's lease is over; none: an agent has it.
+    pub(super) lease_end: Option<Instant>,
     /// Since when it has run, for `budget.gpu_hours`, and the stamp of that.
     pub(super) started: Option<Instant>,
     pub(super) started_at: Timestamp,
@@ -223,14 +225,24 @@ impl Loaded {
     pub(super) fn follow(&mut self, event: &Event, now: Instant) {
         self.tally.phase(self.state.phase(), now);
         match &event.body {
-            Body::RunAssigned { run, fence, placements } => {
+            Body::RunAssigned { run, fence, placements, lease } => {
                 let gpus = placements.iter().map(|placement| placement.devices.len()).sum::<usize>();
-                let live = LiveRun::assigned(*fence, u32::try_from(gpus).unwrap_or(u32::MAX));
+                let mut live = LiveRun::assigned(*fence, u32::try_from(gpus).unwrap_or(u32::MAX));
+                if let Some(lease) = lease {
+                    live.lease_end = Some(now + Duration::from_millis(lease.ms));
+                    (live.started, live.started_at) = (Some(now), event.at);
+                }
                 self.runs.insert(run.trial, live);
             }
             Body::RunStarted { run, .. } => {
                 if let Some(live) = self.runs.get_mut(&run.trial) {
                     (live.started, live.started_at) = (Some(now), event.at);
+                }
+            }
+            Body::StopDecided { run, .. } => {
+                let patience = self.patience(run.trial).map(|patience| now + patience);
+                if let Some(live) = self.runs.get_mut(&run.trial) {
+                    live.lease_end = live.lease_end.min(patience);
                 }
             }
             Body::RunEnded { run, ended, marks, outcome } => {
@@ -256,6 +268,45 @@ impl Loaded {
             Body::SweepChanged { .. } => self.planned = planned(self.state.definition()),
             _ => {}
         }
+    }
+
+    /// How long the caller that has a trial may say nothing: its lease, or, where it holds up a pause or an end, as long as
+    /// a process that was told to stop.
+    fn patience(&self, trial: Trial) -> Option<Duration> {
+        let run = self.state.live_run(trial)?;
+        let lease = Duration::from_millis(run.lease?.ms);
+        let by_sweep =
+            matches!(run.phase.stop(), Some((_, StopWhy::Person | StopWhy::Budget | StopWhy::Paused)));
+        let is_waited_for = by_sweep && *self.state.phase() != SweepPhase::Running;
+        Some(if is_waited_for { lease.min(self.state.definition().grace) } else { lease })
+    }
+
+    /// The lease of a trial begins anew. False: no caller has it.
+    pub(super) fn renew_lease(&mut self, trial: Trial, now: Now) -> bool {
+        let Some(patience) = self.patience(trial) else { return false };
+        if let Some(live) = self.runs.get_mut(&trial) {
+            live.lease_end = Some(now.mono + patience);
+        }
+        if let Some(run) = self.rows.get_mut(&trial).and_then(|row| row.runs.last_mut()) {
+            run.lease_end = Some(pb::timestamp(now.at.after(patience)));
+        }
+        true
+    }
+
+    /// When the next lease is over.
+    pub(super) fn next_lease_end(&self) -> Option<Instant> {
+        self.runs.values().filter_map(|run| run.lease_end).min()
+    }
+
+    /// Trials whose lease is over.
+    pub(super) fn leases_over(&self, now: Instant) -> impl Iterator<Item = Trial> {
+        let is_over = move |run: &LiveRun| run.lease_end.is_some_and(|end| end <= now);
+        self.runs.iter().filter(move |(_, run)| is_over(run)).map(|(trial, _)| *trial)
+    }
+
+    /// Whether the method has said what the next trial should be.
+    pub(super) fn has_suggestion(&self) -> bool {
+        self.model.suggestion.as_ref().is_some_and(|one| self.state.suits(one))
     }
 
     /// Its runs went on while nobody counted their time.

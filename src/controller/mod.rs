@@ -7,6 +7,7 @@ mod agents;
 mod ask;
 mod beliefs;
 mod budgets;
+mod callers;
 mod changes;
 mod clock;
 mod core;
@@ -29,12 +30,14 @@ mod reasons;
 mod rebuild;
 mod recovery;
 mod refused;
+mod request;
 mod row;
 #[cfg(test)]
 mod sim;
 mod start;
 mod status;
 mod suggest;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod watch;

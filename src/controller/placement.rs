@@ -66,10 +66,11 @@ pub(super) fn offer(loaded: &Loaded, links: &Links, fleet: &Fleet, now: Instant)
     };
     Some(Offer {
         placements: vec![placement],
+        lease: None,
         parallel: usable.max(1),
         held_back: fleet.waiting(state.id(), now),
         silent: silent(loaded, links, now),
-        has_suggestion: loaded.model.suggestion.as_ref().is_some_and(|one| state.suits(one)),
+        has_suggestion: loaded.has_suggestion(),
     })
 }
 

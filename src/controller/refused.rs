@@ -95,13 +95,15 @@ impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let message = refusal.to_string();
         let (kind, code) = match &refusal {
-            Refusal::Superseded { .. } | Refusal::RunOver { .. } | Refusal::SecondStart { .. } => {
-                (RefusedKind::FailedPrecondition, Code::Superseded)
-            }
+            Refusal::Superseded { .. }
+            | Refusal::RunOver { .. }
+            | Refusal::Late { .. }
+            | Refusal::SecondStart { .. } => (RefusedKind::FailedPrecondition, Code::Superseded),
             Refusal::NoSuchRun { .. } | Refusal::NoSuchTrial { .. } => {
                 (RefusedKind::NotFound, Code::NotFound)
             }
             Refusal::TrialState { .. }
+            | Refusal::NotAsked { .. }
             | Refusal::SweepState { .. }
             | Refusal::Hidden
             | Refusal::BudgetUsed { .. } => (RefusedKind::FailedPrecondition, Code::RefusedNow),
@@ -118,6 +120,9 @@ impl From<Refusal> for Refused {
         match refusal {
             Refusal::Hidden => refused.with_help("swath sweep delete --undo brings it back"),
             Refusal::Changed { .. } => refused.with_help("look at it again, then change it").at("etag"),
+            Refusal::Late { .. } => {
+                refused.with_help("its lease ran out, or its end was told: swath trial show says which")
+            }
             Refusal::BudgetUsed { .. } => {
                 refused.with_help("raise the budget: swath sweep set SWEEP budget.wall=2h")
             }

@@ -118,11 +118,14 @@ pub(super) fn take(row: &mut pb::Trial, event: &Event, state: &State, beside: Be
             row.source = reasons::of_source(*source, reason.as_deref(), state.definition());
             row.proposed = Some(pb::timestamp(event.at));
         }
-        Body::RunAssigned { run, fence, placements } => row.runs.push(pb::Run {
+        Body::RunAssigned { run, fence, placements, lease } => row.runs.push(pb::Run {
             attempt: run.attempt,
             state: pb::run::State::Assigned.into(),
             placements: placements.iter().map(Into::into).collect(),
             fence: fence.0,
+            caller: lease.map(|_| beside.author.to_owned()).unwrap_or_default(),
+            start: lease.map(|_| pb::timestamp(event.at)),
+            lease_end: lease.map(|lease| pb::timestamp(event.at.after(Duration::from_millis(lease.ms)))),
             ..Default::default()
         }),
         Body::RunStarted { started, .. } => {
@@ -178,6 +181,7 @@ fn end(run: &mut pb::Run, ended: &Ended) {
     run.peak_memory_bytes = ended.peak_memory;
     run.gpu_hours = ended.wall_ms as f64 * f64::from(ended.gpus) / 3_600_000.0;
     run.reports = ended.reports;
+    run.lease_end = None;
     (run.names, run.names_seq) = (Vec::new(), 0); // no report will be counted by them any more
     run.notes.extend(ended.notes.iter().cloned());
 }

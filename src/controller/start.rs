@@ -177,7 +177,7 @@ impl Shell {
     /// Nobody could be heard from a moment on that should have passed at once.
     fn mind_the_gap(&mut self, since: Instant, now: Now) {
         if now.mono.saturating_duration_since(since) > GAP {
-            self.core.stood_still(now.mono);
+            self.core.stood_still(now);
         }
     }
 

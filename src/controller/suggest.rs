@@ -115,9 +115,9 @@ impl Core {
     /// An order for a new trial carries what was suggested for it.
     pub(super) fn with_suggestion(&mut self, id: SweepId, command: Command) -> Command {
         match command {
-            Command::Assign { trial: None, placements, suggestion: None } => {
+            Command::Assign { trial: None, placements, lease, suggestion: None } => {
                 let suggestion = self.sweeps.get_mut(&id).and_then(|loaded| loaded.model.suggestion.take());
-                Command::Assign { trial: None, placements, suggestion }
+                Command::Assign { trial: None, placements, lease, suggestion }
             }
             other => other,
         }

@@ -2,7 +2,7 @@
 
 use crate::spec::Definition;
 use crate::sweep::{
-    EndWhy, Ended, EndedHow, Evidence, Exit, FailWhy, LostWhy, PauseWhy, QueueWhy, RunView, StopWhy,
+    EndWhy, Ended, EndedHow, Evidence, Exit, FailWhy, LostWhy, PauseWhy, QueueWhy, RunView, State, StopWhy,
     SweepPhase, TrialView, Waiting, WithdrawWhy,
 };
 
@@ -13,6 +13,20 @@ pub(super) fn of_sweep(phase: &SweepPhase) -> String {
         SweepPhase::Paused { why, .. } => format!("paused: {}", of_pause(why)),
         SweepPhase::Ending(why) => format!("ending: {}", of_end(*why)),
         SweepPhase::Ended(why) => of_end(*why).to_owned(),
+    }
+}
+
+/// Why a sweep gives a caller no trial, or no more.
+pub(super) fn of_no_more(state: &State) -> String {
+    let (phase, counts) = (state.phase(), state.counts());
+    let open = counts.queued + counts.running;
+    match phase {
+        SweepPhase::Running | SweepPhase::Ending(_) if open > 0 => {
+            format!("all its trials are given out; {open} of them are not over")
+        }
+        SweepPhase::Running => "it has no trial to give".to_owned(),
+        SweepPhase::Paused { .. } | SweepPhase::Ending(_) => of_sweep(phase),
+        SweepPhase::Ended(_) => format!("the sweep is {}: {}", phase.word(), of_sweep(phase)),
     }
 }
 
@@ -50,6 +64,7 @@ pub(super) fn of_stop(why: StopWhy, evidence: Option<&Evidence>) -> String {
         (StopWhy::Person, _) => "stopped by a person".to_owned(),
         (StopWhy::Budget, _) => "a budget was used up".to_owned(),
         (StopWhy::Paused, _) => "the sweep was paused".to_owned(),
+        (StopWhy::Caller, _) => "stopped by its caller".to_owned(),
     }
 }
 
@@ -134,6 +149,7 @@ fn of_return(why: QueueWhy, ended: Option<&Ended>) -> String {
 fn of_ending(how: EndedHow, definition: &Definition, stop: &str, ended: Option<&Ended>) -> String {
     match how {
         EndedHow::Succeeded => String::new(),
+        EndedHow::Stopped(why @ StopWhy::Caller) => of_stop(why, None),
         EndedHow::Stopped(_) => stop.to_owned(),
         EndedHow::Withdrawn(WithdrawWhy::SweepEnding) => "the sweep ended first".to_owned(),
         EndedHow::Withdrawn(WithdrawWhy::Person) => "withdrawn by a person".to_owned(),
@@ -145,6 +161,10 @@ fn of_failure(why: FailWhy, definition: &Definition, ended: Option<&Ended>) -> S
     match why {
         FailWhy::Code(code) => format!("exit code {code}"),
         FailWhy::Signal(signal) => format!("killed by signal {signal}"),
+        FailWhy::NoObjective if ended.is_some_and(|ended| matches!(ended.exit, Exit::Told(_))) => {
+            let name = definition.objectives.first().map(|objective| objective.name.as_str());
+            format!("told as succeeded, but '{}' was never told", name.unwrap_or_default())
+        }
         FailWhy::NoObjective => match definition.objectives.first() {
             Some(objective) => format!("exit code 0, but '{}' was never reported", objective.name),
             None => "exit code 0, but no objective was reported".to_owned(),
@@ -153,11 +173,13 @@ fn of_failure(why: FailWhy, definition: &Definition, ended: Option<&Ended>) -> S
         FailWhy::Timeout => "ran into its timeout".to_owned(),
         FailWhy::NotStarted => match ended.map(|ended| &ended.exit) {
             Some(Exit::NotStarted { why }) => format!("could not be started: {why}"),
-            Some(Exit::Code(_) | Exit::Signal(_) | Exit::NotStartedHere { .. } | Exit::Lost(_)) | None => {
-                "could not be started".to_owned()
-            }
+            Some(
+                Exit::Code(_) | Exit::Signal(_) | Exit::NotStartedHere { .. } | Exit::Told(_) | Exit::Lost(_),
+            )
+            | None => "could not be started".to_owned(),
         },
         FailWhy::Infrastructure => "its run was lost for the 6th time".to_owned(),
+        FailWhy::Told => "its caller said that it failed".to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::pb;
 use crate::space::{Assignment, Value};
 use crate::spec::Overrides;
 use crate::sweep::{
-    Device, Ended, Exit, Fence, GpuGrant, LostWhy, Placement, Run, Started, SweepId, Timestamp, Trial,
+    Device, Ended, Exit, Fence, GpuGrant, LostWhy, Placement, Run, Started, SweepId, Timestamp, Told, Trial,
 };
 
 /// A message that cannot be what its sender meant.
@@ -238,6 +238,7 @@ pub fn exit(ended: &Ended) -> pb::run::Exit {
         Exit::Code(code) => exit.code = Some(*code),
         Exit::Signal(signal) => exit.signal = Some(*signal),
         Exit::NotStarted { why } | Exit::NotStartedHere { why } => exit.why.clone_from(why),
+        Exit::Told(told) => told_as(*told).clone_into(&mut exit.why),
         Exit::Lost(why) => lost(*why).clone_into(&mut exit.why),
     }
     exit
@@ -251,6 +252,16 @@ pub fn lost(why: LostWhy) -> &'static str {
         LostWhy::Gone => "its agent came back without it",
         LostWhy::Replaced => "its agent was silent, and another took the trial",
         LostWhy::Silent => "its agent was silent when the run had to end",
+        LostWhy::Lease => "its caller said nothing for as long as its lease was",
+    }
+}
+
+/// How a caller ended its run, in words.
+fn told_as(told: Told) -> &'static str {
+    match told {
+        Told::Succeeded => "told as succeeded",
+        Told::Failed => "told as failed",
+        Told::Stopped => "told as stopped",
     }
 }
 

@@ -370,7 +370,9 @@ fn fits(root: Fields<'_>, definition: &Definition, has_program: bool, check: &mu
                 "program",
                 "no program: it has to be given when the sweep is started",
             )
-            .help("add program: train.py, or start it with -- COMMAND");
+            .help(
+                "add program: train.py, or start it with -- COMMAND; trials taken with swath ask need none",
+            );
     }
     lengths(root, definition, check);
 }

@@ -109,6 +109,7 @@ impl State {
             trials: Vec::new(),
             queue: Default::default(),
             live: Default::default(),
+            asked: Default::default(),
             withdrawn: Default::default(),
             proposals: Proposals::new(definition, *seed)
                 .map_err(|_| Damaged { pos: first.pos, why: Misfit::Definition })?,
@@ -190,12 +191,13 @@ impl State {
             Body::TrialWithdrawn { trial, why } => {
                 self.withdraw(*trial, *why)?;
             }
-            Body::RunAssigned { run, fence, placements } => {
+            Body::RunAssigned { run, fence, placements, lease } => {
                 let live = Live {
                     fence: *fence,
                     placements: placements.clone(),
+                    lease: *lease,
                     assigned: event.at,
-                    phase: Phase::Assigned,
+                    phase: lease.map_or(Phase::Assigned, |_| Phase::Running(String::new())),
                     seq: 0,
                     reports: 0,
                 };

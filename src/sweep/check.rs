@@ -54,9 +54,11 @@ impl State {
             self.numbered().filter(|(_, t)| t.live().is_some()).map(|(trial, _)| trial).collect();
         let mut ends = Ends::default();
         self.trials.iter().for_each(|trial| ends.count(None, trial.ending()));
+        let asked = self.live().filter(|(_, _, live)| live.lease.is_some()).map(|(trial, _, _)| trial);
+        let asked: BTreeSet<_> = asked.collect();
         if queue != self.queue {
             Err(Broken::Queue)
-        } else if live != self.live {
+        } else if live != self.live || asked != self.asked {
             Err(Broken::Live)
         } else if ends != self.ends {
             Err(Broken::Counts)

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::space::Assignment;
 use crate::spec::Definition;
 use crate::sweep::{
-    AfterStop, Body, Budget, EndWhy, Ended, Evidence, Fence, Lesson, LostWhy, Origin, Patch, PauseHow,
+    AfterStop, Body, Budget, EndWhy, Ended, Evidence, Fence, Lease, Lesson, LostWhy, Origin, Patch, PauseHow,
     PauseWhy, Placement, Pos, Report, Run, Started, StopWhy, Suggestion, TextRef, Timestamp, Trial,
 };
 
@@ -105,12 +105,15 @@ pub enum Command {
     End { why: EndWhy },
     /// From `due`: the last run of an ending sweep has ended.
     Finish,
-    /// From `due`: the slot offered takes a queued trial (a silent run of it is replaced), or a new one.
+    /// From `due`: the slot offered, or the caller that asks, takes a queued trial (a silent run of it is replaced), or a
+    /// new one.
     Assign {
         #[allow(missing_docs)]
         trial: Option<Trial>,
         #[allow(missing_docs)]
         placements: Vec<Placement>,
+        /// The caller's; none: an agent takes it.
+        lease: Option<Lease>,
         /// What a method that learns answered; the shell puts it in.
         suggestion: Option<Box<Suggestion>>,
     },
@@ -125,11 +128,13 @@ pub enum Enqueued {
     From(Trial),
 }
 
-/// A slot that the scheduler offers to one sweep.
+/// A slot that the scheduler offers to one sweep, or a caller that asks it for a trial.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Offer {
     /// Where the run would be put.
     pub placements: Vec<Placement>,
+    /// A caller's, which takes no slot: it comes on top of `parallel`.
+    pub lease: Option<Lease>,
     /// Runs at once where the definition does not say: the number of usable GPUs, else 1.
     pub parallel: u32,
     /// Queued trials that may not take this slot now: back-offs, devices not free yet.

@@ -9,7 +9,7 @@ use crate::stopping;
 use crate::sweep::apply::EARLY;
 use crate::sweep::decide::stops_runs;
 use crate::sweep::state::{EarlyEnds, TRIALS};
-use crate::sweep::trial::TrialState;
+use crate::sweep::trial::{Live, TrialState};
 use crate::sweep::{
     AfterStop, Budget, Command, EndWhy, Evidence, Offer, PauseHow, PauseWhy, State, StopWhy, SweepPhase,
     Trial,
@@ -140,14 +140,17 @@ fn assignment(state: &State, offer: &Offer) -> Option<Command> {
     if !hands_out(state) {
         return None;
     }
-    let assign =
-        |trial| Some(Command::Assign { trial, placements: offer.placements.clone(), suggestion: None });
-    let replaced =
-        state.live().find(|(trial, _, live)| offer.silent.contains(trial) && live.phase.stop().is_none());
+    let Offer { placements, lease, .. } = offer;
+    let assign = |trial| {
+        let placements = placements.clone();
+        Some(Command::Assign { trial, placements, lease: *lease, suggestion: None })
+    };
+    let is_replaceable = |live: &Live| live.lease.is_none() && live.phase.stop().is_none();
+    let replaced = state.live().find(|(trial, _, live)| offer.silent.contains(trial) && is_replaceable(live));
     if let Some((trial, _, _)) = replaced {
         return assign(Some(trial));
     }
-    if state.live.len() >= state.parallel(offer.parallel) {
+    if lease.is_none() && state.placed() >= state.parallel(offer.parallel) {
         return None;
     }
     let queued = state.queue.iter().map(|(_, trial)| *trial).find(|trial| !offer.held_back.contains(trial));

@@ -116,8 +116,15 @@ pub enum Body {
     TrialRetried { trial: Trial, why: RetryWhy },
     #[allow(missing_docs)]
     TrialWithdrawn { trial: Trial, why: WithdrawWhy },
+    /// An agent has the run, or, with a lease and no placements, a caller: the actor.
     #[allow(missing_docs)]
-    RunAssigned { run: Run, fence: Fence, placements: Vec<Placement> },
+    RunAssigned {
+        run: Run,
+        fence: Fence,
+        placements: Vec<Placement>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<Lease>,
+    },
     #[allow(missing_docs)]
     RunStarted { run: Run, started: Box<Started> },
     /// The sweep's dictionary of metric names; ids count from 0.
@@ -353,6 +360,15 @@ pub struct Placement {
     pub gpus: GpuGrant,
 }
 
+/// A caller's hold on a trial that it asked for: over once it has said nothing for so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    #[allow(missing_docs)]
+    pub ms: u64,
+    /// The first entry that the caller's request made: the trials of one request are known by it.
+    pub request: Pos,
+}
+
 /// What `CUDA_VISIBLE_DEVICES` becomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -425,6 +441,8 @@ pub enum StopWhy {
     Budget,
     /// A pause that sends runs back to the queue, Ctrl-C.
     Paused,
+    /// The caller that had the run gave it up; no stop was decided.
+    Caller,
 }
 
 /// The numbers a rule decided on: those of [`crate::stopping::Evidence`].
@@ -529,8 +547,21 @@ pub enum Exit {
         /// What the system said.
         why: String,
     },
+    /// The caller that had it said so.
+    Told(Told),
     /// Nobody saw it end.
     Lost(LostWhy),
+}
+
+/// What a caller says of a run that it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Told {
+    Succeeded,
+    Failed,
+    /// Before its time.
+    Stopped,
 }
 
 /// Why nobody saw a run end.
@@ -547,6 +578,8 @@ pub enum LostWhy {
     Replaced,
     /// Its agent was silent when the run had to end.
     Silent,
+    /// Its caller said nothing for as long as its lease was.
+    Lease,
 }
 
 /// Which budget.

@@ -75,6 +75,9 @@ impl State {
                 form.field("live", &(live.fence, live.seq, live.reports));
                 let places = live.placements.iter().map(|placement| (&placement.agent, &placement.machine));
                 form.field("places", &places.collect::<Vec<_>>());
+                if let Some(lease) = &live.lease {
+                    form.field("lease", &lease.ms);
+                }
                 match &live.phase {
                     Phase::Assigned => form.field("assigned", &()),
                     Phase::Running(nonce) => form.field("running", nonce),

@@ -39,7 +39,7 @@ impl Metrics {
 }
 
 /// Whether a name may enter the dictionary at all.
-pub(super) fn allowed(name: &str) -> bool {
+pub fn allowed(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_BYTES && !name.chars().any(char::is_control)
 }
 

@@ -30,15 +30,16 @@ pub use apply::{Damaged, Misfit};
 pub use check::Broken;
 pub use command::{Command, Creation, Enqueued, Head, Incoming, Offer, Taken};
 pub use curve::{Mark, Marks};
-pub use decide::{create, decide, decide_report};
+pub use decide::{create, decide, decide_report, teller};
 pub use due::{due, lacks_suggestion};
 pub use event::{
-    AfterStop, Body, Budget, Device, EndWhy, Ended, Event, Evidence, Exit, GpuGrant, LostWhy, Origin, Patch,
-    PauseHow, PauseWhy, Placement, Report, RetryWhy, Source, Started, StopWhy, WithdrawWhy,
+    AfterStop, Body, Budget, Device, EndWhy, Ended, Event, Evidence, Exit, GpuGrant, Lease, LostWhy, Origin,
+    Patch, PauseHow, PauseWhy, Placement, Report, RetryWhy, Source, Started, StopWhy, Told, WithdrawWhy,
 };
 pub use id::{Actor, BadId, Fence, Pos, Run, SweepId, TextRef, Timestamp, Trial};
 pub use learned::{Question, Suggestion, engine, judges_objective, problem, sign};
 pub use lessons::{Lesson, Lessons, NoLesson, lessons};
+pub use metrics::allowed as is_metric_name;
 pub use outcome::{FailWhy, Outcome, QueueWhy};
 pub use refusal::Refusal;
 pub use rehearsal::{Differs, LogEntry, Rehearsed, rehearse};

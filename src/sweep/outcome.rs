@@ -11,6 +11,10 @@
 //! lost                       queued; the 6th time: failed   stopped                   queued
 //! never started: the user    failed                         stopped                   queued
 //! never started: the machine queued                         stopped                   queued
+//! told by its caller:
+//!   succeeded                as 0                           as 0                      as 0
+//!   failed                   a crash                        stopped                   as without
+//!   stopped                  stopped                        stopped                   queued
 //! ```
 //!
 //! A run stopped because it diverged is failed wherever the table says stopped. What a stop or the infrastructure
@@ -18,7 +22,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::sweep::{AfterStop, Ended, Exit, StopWhy};
+use crate::sweep::{AfterStop, Ended, Exit, StopWhy, Told};
 
 /// Infrastructure losses that a trial survives.
 pub(super) const LOSSES_SURVIVED: u32 = 5;
@@ -54,6 +58,8 @@ pub enum FailWhy {
     NotStarted,
     /// Its run was lost for the 6th time.
     Infrastructure,
+    /// The caller that had it said so.
+    Told,
 }
 
 /// Why a trial went back to the queue.
@@ -99,12 +105,19 @@ pub(super) enum ObjectiveSeen {
 /// The table of this file's head.
 pub(super) fn outcome(ended: &Ended, trial: Circumstances) -> Outcome {
     match (&ended.exit, trial.stop) {
-        (Exit::Code(0), _) if !ended.signalled && trial.objective.suffices() => Outcome::Succeeded,
+        (Exit::Code(0) | Exit::Told(Told::Succeeded), _)
+            if !ended.signalled && trial.objective.suffices() =>
+        {
+            Outcome::Succeeded
+        }
         (_, Some((AfterStop::End, StopWhy::Diverged))) => Outcome::Failed(FailWhy::Diverged),
         (_, Some((AfterStop::End, why))) => Outcome::Stopped(why),
+        (Exit::Told(Told::Succeeded), _) => by_itself_with(0, trial),
+        (Exit::Told(Told::Failed), _) => crashed(FailWhy::Told, trial),
         (Exit::Code(code), _) if !ended.signalled => by_itself_with(*code, trial),
         (Exit::Signal(signal), _) if !ended.signalled => crashed(FailWhy::Signal(*signal), trial),
         (_, Some((AfterStop::Requeue, _))) => Outcome::Queued(QueueWhy::Stopped),
+        (Exit::Told(Told::Stopped), None) => Outcome::Stopped(StopWhy::Caller),
         (Exit::Code(_) | Exit::Signal(_), None) if ended.timed_out => crashed(FailWhy::Timeout, trial),
         (Exit::Code(_) | Exit::Signal(_), None) => Outcome::Queued(QueueWhy::Outside),
         (Exit::Lost(_), None) if trial.losses >= LOSSES_SURVIVED => Outcome::Failed(FailWhy::Infrastructure),

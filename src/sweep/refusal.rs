@@ -32,6 +32,25 @@ pub enum Refusal {
         #[allow(missing_docs)]
         run: Run,
     },
+    /// What a caller says of a run whose lease is over, or that it gave up.
+    #[error("attempt {} of trial {} is over: {}{current}", .given.attempt, .given.trial,
+        if *.is_queued { "the trial is queued for attempt " } else { "current is attempt " })]
+    Late {
+        /// Which it speaks of.
+        given: Run,
+        /// The attempt that counts now.
+        current: u32,
+        /// Nobody has it yet.
+        is_queued: bool,
+    },
+    /// A run that its agent speaks for.
+    #[error("run {run} is not a caller's: an agent on {host} runs it, and reports")]
+    NotAsked {
+        #[allow(missing_docs)]
+        run: Run,
+        /// The machine, as people know it.
+        host: String,
+    },
     /// Two starts under one fence.
     #[error("run {run} was started already, by another runner")]
     SecondStart {

@@ -108,6 +108,8 @@ pub struct State {
     pub(super) trials: Vec<TrialState>,
     pub(super) queue: BTreeSet<(Rank, Trial)>,
     pub(super) live: BTreeSet<Trial>,
+    /// Of the live ones, those that callers have.
+    pub(super) asked: BTreeSet<Trial>,
     pub(super) withdrawn: BTreeSet<Trial>,
     pub(super) proposals: Proposals,
     pub(super) ends: Ends,
@@ -247,6 +249,11 @@ impl State {
     /// Whether the method has nothing left to propose.
     pub(super) fn used_up(&self) -> bool {
         self.proposals.used_up(&self.definition)
+    }
+
+    /// Live runs that take agents' slots.
+    pub fn placed(&self) -> usize {
+        self.live.len() - self.asked.len()
     }
 
     /// The limit of parallel runs: the definition's, else the machine's.

@@ -8,8 +8,8 @@ use crate::search::History;
 use crate::spec::Definition;
 pub(super) use crate::sweep::LogEntry as Entry;
 use crate::sweep::{
-    Actor, Body, Command, Creation, Ended, Event, Exit, Fence, Head, Incoming, Lesson, Offer, Placement, Pos,
-    Question, Refusal, Run, Started, State, Suggestion, SweepId, Timestamp, Trial, create, decide,
+    Actor, Body, Command, Creation, Ended, Event, Exit, Fence, Head, Incoming, Lease, Lesson, Offer, Placement, Pos,
+    Question, Refusal, Run, Started, State, Suggestion, SweepId, Timestamp, Told, Trial, create, decide,
     decide_report, due, engine, lacks_suggestion,
 };
 
@@ -138,13 +138,25 @@ impl World {
         Offer { placements: vec![placement], parallel: self.parallel, ..Offer::default() }
     }
 
+    /// A caller asks for a trial.
+    pub(super) fn ask(&mut self) -> Option<Run> {
+        let lease = Some(Lease { ms: 1000, request: Pos(self.next) });
+        let offer = Offer { lease, ..Offer::default() };
+        self.place_with(&offer)
+    }
+
+    /// The caller of a run ends it.
+    pub(super) fn tell(&mut self, run: Run, told: Told) {
+        self.end(run, ended(Exit::Told(told)));
+    }
+
     /// Offers a slot; the run that took it.
     pub(super) fn place_with(&mut self, offer: &Offer) -> Option<Run> {
         let suggestion = lacks_suggestion(&self.state, offer).then(|| self.suggestion()).flatten();
         let offer = Offer { has_suggestion: suggestion.is_some(), ..offer.clone() };
         let next = match self.due(Some(&offer))? {
-            Command::Assign { trial: None, placements, .. } => {
-                Command::Assign { trial: None, placements, suggestion }
+            Command::Assign { trial: None, placements, lease, .. } => {
+                Command::Assign { trial: None, placements, lease, suggestion }
             }
             other => other,
         };

@@ -41,17 +41,19 @@ impl State {
         let (rank, was) = (state.rank(), state.ending());
         state.status = status;
         let (new_rank, is) = (state.rank(), state.ending());
-        let live = state.live().is_some();
+        let (live, asked) = (state.live().is_some(), state.live().is_some_and(|live| live.lease.is_some()));
         if let Some(rank) = rank {
             self.queue.remove(&(rank, trial));
         }
         if let Some(rank) = new_rank {
             self.queue.insert((rank, trial));
         }
-        if live {
-            self.live.insert(trial);
-        } else {
-            self.live.remove(&trial);
+        for (is_one, all) in [(live, &mut self.live), (asked, &mut self.asked)] {
+            if is_one {
+                all.insert(trial);
+            } else {
+                all.remove(&trial);
+            }
         }
         self.withdrawn.remove(&trial);
         self.ends.count(was, is);
@@ -141,7 +143,7 @@ impl State {
         self.usage.gpu_ms += ended.wall_ms.saturating_mul(u64::from(ended.gpus));
         self.failed_starts = match ended.exit {
             Exit::NotStartedHere { .. } => self.failed_starts + 1,
-            Exit::Code(_) | Exit::Signal(_) | Exit::NotStarted { .. } => 0,
+            Exit::Code(_) | Exit::Signal(_) | Exit::NotStarted { .. } | Exit::Told(_) => 0,
             Exit::Lost(_) => self.failed_starts,
         };
         let trial = self.trial_mut(run.trial)?;

@@ -7,7 +7,7 @@
 //!                |    (stop, loss, crash)
 //!                +--withdrawn--> Stopped --retried, or the sweep goes on--> Queued
 //!
-//! a run: Assigned --> Running --> Stopping --> gone
+//! a run: Assigned --> Running --> Stopping --> gone          asked for by a caller: Running at once
 //! ```
 //!
 //! Invariant: a trial has at most one run that is not over, and that run has its newest attempt.
@@ -16,8 +16,8 @@ use crate::space::Point;
 use crate::sweep::curve::{Curve, Marks};
 use crate::sweep::savings::{Length, Took};
 use crate::sweep::{
-    AfterStop, FailWhy, Fence, Outcome, Placement, Pos, QueueWhy, Run, Source, StopWhy, Timestamp, Trial,
-    WithdrawWhy,
+    AfterStop, FailWhy, Fence, Lease, Outcome, Placement, Pos, QueueWhy, Run, Source, StopWhy, Timestamp,
+    Trial, WithdrawWhy,
 };
 
 /// Which queued trial comes first: by rank, then by number.
@@ -57,6 +57,8 @@ pub(super) enum Status {
 pub(super) struct Live {
     pub(super) fence: Fence,
     pub(super) placements: Vec<Placement>,
+    /// A caller has it, not an agent.
+    pub(super) lease: Option<Lease>,
     pub(super) assigned: Timestamp,
     pub(super) phase: Phase,
     /// The highest sequence number taken in.
@@ -70,7 +72,7 @@ pub(super) struct Live {
 pub enum Phase {
     /// Given to an agent that has not yet said it started.
     Assigned,
-    /// Its runner's nonce.
+    /// Its runner's nonce; empty where a caller has it.
     Running(String),
     /// The stop is on its way.
     Stopping {

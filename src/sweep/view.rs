@@ -7,7 +7,7 @@ use crate::sweep::curve::feasible;
 use crate::sweep::state::EarlyEnds;
 use crate::sweep::trial::{Live, Status, TrialState};
 use crate::sweep::{
-    Actor, FailWhy, Fence, Lesson, Mark, Origin, Phase, Placement, Pos, Rank, Run, Savings, Shown, Source,
+    Actor, FailWhy, Fence, Lease, Lesson, Mark, Origin, Phase, Placement, Pos, Rank, Run, Savings, Shown, Source,
     State, StopWhy, SweepId, SweepPhase, TextRef, Timestamp, Trial, Usage, Waiting, WithdrawWhy,
 };
 
@@ -122,6 +122,7 @@ pub struct RunView {
     pub fence: Fence,
     pub phase: Phase,
     pub placements: Vec<Placement>,
+    pub lease: Option<Lease>,
     pub assigned: Timestamp,
     /// The cursor: the highest sequence number taken in.
     pub seq: u64,
@@ -362,6 +363,7 @@ fn run_view(run: Run, live: &Live) -> RunView {
         fence: live.fence,
         phase: live.phase.clone(),
         placements: live.placements.clone(),
+        lease: live.lease,
         assigned: live.assigned,
         seq: live.seq,
         reports: live.reports,

@@ -9,7 +9,8 @@ use crate::pb;
 
 /// Create a sweep without running it here; prints its id
 ///
-/// It waits until a `swath run --resume ID` works for it.
+/// It waits until a `swath run --resume ID` works for it, or somebody takes its trials with `swath ask ID`: for that it needs
+/// neither program nor command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The sweep file

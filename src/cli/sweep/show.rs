@@ -140,7 +140,11 @@ fn write_origin(sweep: &pb::Sweep, now: i64, out: &mut dyn Write) -> io::Result<
     )?;
     let unfinished = matches!(sweep.state(), pb::sweep::State::Running | pb::sweep::State::Paused);
     if unfinished && !sweep.home_alive {
-        writeln!(out, " waits    nobody works for it; go on with: swath run --resume {}", sweep.sweep)?;
+        writeln!(
+            out,
+            " waits    nobody works for it; go on with: swath run --resume {0}, or swath ask {0}",
+            sweep.sweep
+        )?;
     }
     Ok(())
 }
@@ -158,5 +162,9 @@ fn write_running(trial: &pb::Trial, now: i64, utf8: bool, out: &mut dyn Write) -
         run.filter(|run| run.attempt > 1).map(|run| format!(".{}", run.attempt)).unwrap_or_default(),
         words::sparkline(&curve, 10, utf8),
         words::parameters(trial.params.as_ref())
-    )
+    )?;
+    match run.and_then(words::caller) {
+        Some(caller) => writeln!(out, "          {caller}"),
+        None => Ok(()),
+    }
 }

@@ -122,5 +122,7 @@ fn note(trial: &pb::Trial) -> String {
     if !trial.reason.is_empty() {
         parts.push(trial.reason.clone());
     }
+    let live = trial.runs.last().filter(|run| run.lease_end.is_some());
+    parts.extend(live.and_then(words::caller));
     parts.join(" · ")
 }

@@ -123,6 +123,7 @@ fn write_run(run: &pb::Run, out: &mut dyn Write) -> io::Result<()> {
     if let Some(time) = &run.duration {
         parts.push(duration(words::seconds(Some(time))));
     }
+    parts.extend(words::caller(run));
     if let Some(place) = run.placements.first() {
         let gpus: Vec<String> = place.devices.iter().map(|device| format!("gpu{}", device.index)).collect();
         let host = escape(&place.host);

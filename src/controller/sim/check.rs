@@ -72,7 +72,7 @@ impl World {
     fn check_parallel(&mut self) {
         let mut lived = BTreeMap::new();
         for (id, loaded) in &self.core().sweeps {
-            let now = loaded.state.live_runs().count();
+            let now = loaded.state.placed();
             let before = self.lived.get(id).copied().unwrap_or(0);
             if let Some(limit) = loaded.state.definition().parallel {
                 assert!(now <= before.max(limit as usize), "{id}: {now} runs at once, allowed are {limit}");
@@ -223,7 +223,7 @@ fn undisturbed(id: SweepId, events: &[Event]) {
             continue;
         }
         let head = Head { epoch: 1, next: Pos(1 << 30) };
-        let assign = Command::Assign { trial: None, placements: Vec::new(), suggestion: None };
+        let assign = Command::Assign { trial: None, placements: Vec::new(), lease: None, suggestion: None };
         let proposed = decide(&state, &assign, head).unwrap().swap_remove(0);
         let Body::TrialProposed { trial: of, assignment: there, .. } = &proposed else {
             panic!("{id}: nothing is proposed for {trial}")

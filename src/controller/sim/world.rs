@@ -352,7 +352,7 @@ impl World {
     /// Everything stands still, controller and agents: a laptop is closed.
     pub(super) fn stand_still(&mut self, time: Duration) {
         self.elapsed += time;
-        let now = self.now().mono;
+        let now = self.now();
         self.core_mut().stood_still(now);
         self.turn();
     }

@@ -78,7 +78,12 @@ fn register(store: &mut Store, sweep: SweepId) -> Pos {
     batch.store_event(StoreEvent { pos, n, at, actor, body: StoreBody::SweepRegistered { sweep } });
     batch.key(sweep, [3; 32]);
     let pos = store.next_pos();
-    let body = Body::RunAssigned { run: RUN, fence: Fence::new(store.epoch(), pos), placements: vec![] };
+    let body = Body::RunAssigned {
+        run: RUN,
+        fence: Fence::new(store.epoch(), pos),
+        placements: vec![],
+        lease: None,
+    };
     batch.event(sweep, Event { pos, n: 1, at, actor, body });
     store.append(&batch).unwrap();
     pos

@@ -1,15 +1,23 @@
-//! A slot takes a trial: a queued one, one whose run is silent, or a new one.
+//! A slot, or a caller, takes a trial: a queued one, one whose run is silent, or a new one.
 
 use crate::sweep::decide::run::loss_of;
 use crate::sweep::trial::Status;
 use crate::sweep::{
-    Body, Fence, Head, LostWhy, Outcome, Placement, Refusal, Run, Source, State, Suggestion, Trial, due,
+    Body, Fence, Head, Lease, LostWhy, Outcome, Placement, Refusal, Run, Source, State, Suggestion, Trial,
+    due,
 };
+
+/// Who takes it: an agent's slot, or a caller with its lease.
+#[derive(Clone, Copy)]
+pub(super) struct Taker<'a> {
+    pub(super) placements: &'a [Placement],
+    pub(super) lease: Option<Lease>,
+}
 
 pub(super) fn assign(
     state: &State,
     trial: Option<Trial>,
-    placements: &[Placement],
+    taker: Taker<'_>,
     suggestion: Option<&Suggestion>,
     head: Head,
 ) -> Result<Vec<Body>, Refusal> {
@@ -24,7 +32,9 @@ pub(super) fn assign(
     let trial = trial.unwrap_or(state.next_trial());
     let attempt = state.trial(trial).map_or(0, |known| known.attempt) + 1;
     let fence = Fence::new(head.epoch, head.pos(bodies.len()));
-    bodies.push(Body::RunAssigned { run: Run { trial, attempt }, fence, placements: placements.to_vec() });
+    let Taker { placements, lease } = taker;
+    let placements = placements.to_vec();
+    bodies.push(Body::RunAssigned { run: Run { trial, attempt }, fence, placements, lease });
     Ok(bodies)
 }
 

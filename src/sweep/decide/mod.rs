@@ -18,10 +18,12 @@ mod report;
 mod retry;
 mod run;
 mod stop;
+mod tell;
 
 pub use create::create;
 pub(super) use end::stops_runs;
 pub use report::decide_report;
+pub use tell::teller;
 
 use crate::sweep::{Body, Command, EndWhy, Head, Refusal, State, SweepPhase};
 
@@ -52,8 +54,9 @@ pub fn decide(state: &State, command: &Command, head: Head) -> Result<Vec<Body>,
         Command::Include { trial } => mark::include(state, *trial),
         Command::Spent { budget, amount } => end::spent(state, *budget, *amount),
         Command::End { why } => end::end(state, *why),
-        Command::Assign { trial, placements, suggestion } => {
-            assign::assign(state, *trial, placements, suggestion.as_deref(), head)
+        Command::Assign { trial, placements, lease, suggestion } => {
+            let taker = assign::Taker { placements, lease: *lease };
+            assign::assign(state, *trial, taker, suggestion.as_deref(), head)
         }
     }
 }

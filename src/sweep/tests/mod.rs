@@ -1,5 +1,6 @@
 //! What the room promises, by what it is about.
 
+mod asked;
 mod faults;
 mod golden;
 mod learning;

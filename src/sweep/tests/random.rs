@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::sweep::testing::{Entry, World, ended};
 use crate::sweep::{
     Body, Budget, Command, Ended, Enqueued, Exit, Incoming, LostWhy, Offer, Outcome, Patch, PauseHow,
-    PauseWhy, QueueWhy, Run, Source, Started, State, SweepPhase, TextRef, Trial,
+    PauseWhy, QueueWhy, Run, Source, Started, State, SweepPhase, TextRef, Told, Trial,
 };
 
 const SEEDS: u64 = 120;
@@ -83,7 +83,8 @@ impl Player {
 
     fn step(&mut self) {
         match self.rng.random_range(0..20) {
-            0..5 => self.place(),
+            0..4 => self.place(),
+            4 => drop(self.world.ask()),
             5..11 => self.report(),
             11..15 => self.end(),
             15 => self.send_again(),
@@ -106,9 +107,9 @@ impl Player {
             held_back: held.into_iter().collect(),
             ..self.world.offer()
         };
-        let before = self.world.state.live_runs().count();
+        let before = self.world.state.placed();
         if let Some(run) = self.world.place_with(&offer) {
-            let now = self.world.state.live_runs().count();
+            let now = self.world.state.placed();
             let limit = self.world.state.definition().parallel.expect("the definition says") as usize;
             assert!(now <= before.max(limit), "I6: {now} runs at once, {limit} allowed");
             if self.rng.random() {
@@ -133,7 +134,11 @@ impl Player {
     fn end(&mut self) {
         let Some(run) = self.any_live() else { return };
         let fence = self.world.fence(run);
+        let told = [Told::Succeeded, Told::Failed, Told::Stopped][self.rng.random_range(0..3)];
+        let is_asked = self.world.state.live_run(run.trial).is_some_and(|live| live.lease.is_some());
         let command = match self.rng.random_range(0..6) {
+            0 if is_asked => Command::Lost { run, fence, why: LostWhy::Lease },
+            _ if is_asked => Command::Ended { run, fence, ended: Box::new(ended(Exit::Told(told))) },
             0 => Command::Lost { run, fence, why: LostWhy::Runner },
             1 => Command::Started { run, fence, started: Box::new(Started::default()) },
             2 => Command::Ended {
