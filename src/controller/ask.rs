@@ -5,7 +5,7 @@ use crate::controller::core::{Core, Who, disk_full, internal};
 use crate::controller::handle::{Answer, Call};
 use crate::controller::loaded::Loaded;
 use crate::controller::pending::{Asked, Job};
-use crate::controller::{Refused, RefusedKind, create, placement};
+use crate::controller::{Refused, RefusedKind, placement};
 use crate::pb;
 use crate::spec::Code;
 use crate::sweep::{Command, PauseHow, PauseWhy, SweepId, Trial};

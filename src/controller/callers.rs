@@ -2,7 +2,7 @@
 //!
 //! The asks of a sweep are served one after the other, each trial after the one before it, so that a method that learns sees
 //! what was given already; one that has to wait for a suggestion waits here. What was given is in the log at once: an ask
-//! that a kill cut short is found again by its request id, and goes on.
+//! that is sent again, answered or cut short by a kill, gets just that.
 //!
 //! A caller holds its trial by a lease, which every word renews. A lease is kept by the monotonic clock and is not stored:
 //! after a start, and after a gap in which this process stood still, everybody has a full new term.
@@ -20,12 +20,16 @@ use crate::controller::request::Before;
 use crate::controller::{Refused, row, words};
 use crate::pb;
 use crate::store::{Entry, Log, Reports};
-use crate::sweep::{Body, Command, Fence, Lease, LostWhy, Offer, Pos, Run, SweepId, Trial, lacks_suggestion};
+use crate::sweep::{
+    Body, Command, Fence, Lease, LostWhy, Offer, Pos, Refusal, Run, SweepId, Trial, lacks_suggestion,
+};
 
 /// Trials of one ask.
 const MOST: u32 = 1000;
 /// Of an ask that names none.
 const LEASE: Duration = Duration::from_secs(3600);
+/// Where a request that was given nothing has its first entry.
+const NOTHING: Pos = Pos(0);
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 const LONGEST_LEASE: Duration = Duration::from_secs(366 * 86_400);
 
@@ -39,6 +43,8 @@ pub(super) struct Caller {
     args: [u8; 32],
     /// The first entry that was made for it; none: nothing was given yet.
     at: Option<Pos>,
+    /// It was carried out by an earlier process, or batch.
+    is_repeated: bool,
     given: Vec<(Run, Fence)>,
     /// Whoever sent this request, once or again.
     replies: Vec<oneshot::Sender<Result<Answer, Refused>>>,
@@ -96,9 +102,6 @@ impl Core {
         if request.n > MOST {
             return Err(Refused::invalid("n", format!("n is {}; allowed are 1 to {MOST}", request.n)));
         }
-        if self.sweeps.get(&id).is_some_and(|loaded| loaded.state.is_hidden()) {
-            return Err(crate::sweep::Refusal::Hidden.into());
-        }
         let lease = lease(request.lease.as_ref())?;
         let who = self.who(name)?;
         let (args, at) = match self.before(&who, &request.request_id, call, now)? {
@@ -106,8 +109,12 @@ impl Core {
             Before::InBatch(answer) => return Ok(Err(answer)),
             Before::Stored { args, pos } => (args, Some(pos)),
         };
-        let given = at.map_or(Ok(Vec::new()), |at| self.given_from(id, at))?;
-        Ok(Ok(Caller { who, request, lease, args, at, given, replies: Vec::new() }))
+        if at.is_none() && self.sweeps.get(&id).is_some_and(|loaded| loaded.state.is_hidden()) {
+            return Err(Refusal::Hidden.into());
+        }
+        let given = at.filter(|at| *at != NOTHING).map_or(Ok(Vec::new()), |at| self.given_from(id, at))?;
+        let is_repeated = at.is_some();
+        Ok(Ok(Caller { who, request, lease, args, at, is_repeated, given, replies: Vec::new() }))
     }
 
     /// The runs that an ask was given, whose first entry was `at`.
@@ -145,7 +152,7 @@ impl Core {
 
     /// False: the next trial waits for the method's suggestion.
     fn serve(&mut self, id: SweepId, caller: &mut Caller, now: Now) -> bool {
-        while caller.given.len() < caller.wanted() {
+        while caller.given.len() < caller.wanted() && !caller.is_repeated {
             let Some(loaded) = self.sweeps.get(&id) else { return true };
             let request = caller.at.unwrap_or(self.head().next);
             let ms = u64::try_from(caller.lease.as_millis()).unwrap_or(u64::MAX);
@@ -183,9 +190,12 @@ impl Core {
     }
 
     fn answer_caller(&mut self, id: SweepId, caller: Caller, now: Now) {
+        if caller.at.is_none() {
+            self.note_request(&caller.who, &caller.request.request_id, caller.args, NOTHING, now);
+        }
         let answer = self.given_to_caller(id, &caller, now).map(Answer::AskForTrials);
         let request_id = &caller.request.request_id;
-        if !request_id.is_empty() && caller.at.is_some() {
+        if !request_id.is_empty() {
             let key = (std::sync::Arc::clone(&caller.who.name), request_id.clone());
             self.pending.requests.insert(key, (caller.args, answer.clone()));
         }
@@ -210,6 +220,7 @@ impl Core {
             }
         };
         let why = match caller.given.len() < caller.wanted() {
+            true if caller.is_repeated => "that is what this request was given; ask anew for more".to_owned(),
             true => words::of_no_more(&loaded.state),
             false => String::new(),
         };

@@ -548,7 +548,10 @@ impl Core {
             hungry.extend(std::mem::take(&mut self.dirty));
             for id in hungry.clone() {
                 self.follow_up(id, &who, now);
-                self.serve_callers(id, now);
+                if self.callers.contains_key(&id) {
+                    self.serve_callers(id, now);
+                    self.follow_up(id, &who, now);
+                }
             }
             hungry.extend(std::mem::take(&mut self.dirty)); // a run that was ended made room for others
             let takes = !self.is_ending && !self.is_pressed;

@@ -34,9 +34,11 @@ impl World {
         self.check_parallel();
     }
 
-    /// I3: every live run is held by a link that lives, or by a timer.
+    /// I3: every live run is held by a link that lives, by a timer, or by its caller's lease.
     fn check_waits(&self, id: SweepId, loaded: &Loaded) {
         for run in loaded.state.live_runs() {
+            let lease_end = loaded.runs.get(&run.run.trial).and_then(|live| live.lease_end);
+            assert_eq!(lease_end.is_some(), run.lease.is_some(), "{id}: the lease of {}", run.run);
             for place in &run.placements {
                 let (by, holder) = self
                     .core()

@@ -5,10 +5,12 @@
 //! - [`machine`]: an agent with its runs and their spools, how both die and lose what they wrote;
 //! - [`people`]: requests with their ids, sent again when no answer came;
 //! - [`check`]: the invariants;
-//! - [`faults`]: the named lines of the fault matrix.
+//! - [`faults`]: the named lines of the fault matrix;
+//! - [`asked`]: callers and their leases.
 //!
 //! `SWATH_SIM_SEEDS` says how many seeds, `SWATH_SIM_SEED` repeats one.
 
+mod asked;
 mod check;
 mod faults;
 mod machine;

@@ -1,5 +1,7 @@
 //! People in the simulation: what they ask for, under which id, and what they were told.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 
 use crate::controller::handle::{Answer, Call, Message};
@@ -115,7 +117,7 @@ impl World {
         }
         let sweep = self.sweeps[self.rng.below(self.sweeps.len() as u64) as usize].to_string();
         let trial = 1 + self.rng.below(6) as u32;
-        let call = match self.rng.below(16) {
+        let call = match self.rng.below(22) {
             0..=1 => {
                 Call::PauseSweep(pb::PauseSweepRequest { request_id, sweep, now: self.rng.below(2) == 0 })
             }
@@ -156,9 +158,47 @@ impl World {
                 add_tags: vec!["t".into()],
                 ..Default::default()
             }),
+            14..=16 => Call::AskForTrials(pb::AskRequest {
+                request_id,
+                sweep,
+                n: 1 + self.rng.below(3) as u32,
+                lease: Some(pb::duration(Duration::from_secs(1 + self.rng.below(300)))),
+            }),
+            17..=20 => match self.any_asked() {
+                Some(asked) => Call::TellTrial(self.word_on(asked, request_id)),
+                None => return,
+            },
             _ => Call::StopTrial(pb::StopTrialRequest { request_id, sweep, trial }),
         };
         self.ask(call);
+    }
+
+    /// A trial that somebody was given, perhaps long ago.
+    fn any_asked(&mut self) -> Option<pb::AskedTrial> {
+        let given = |issued: &Issued| match &issued.told {
+            Some(Ok(Answer::AskForTrials(answer))) => answer.trials.clone(),
+            _ => Vec::new(),
+        };
+        let all: Vec<_> = self.issued.iter().flat_map(given).collect();
+        let recent = &all[all.len().saturating_sub(6)..];
+        self.rng.pick(recent).cloned()
+    }
+
+    /// What its caller says of it.
+    fn word_on(&mut self, asked: pb::AskedTrial, request_id: String) -> pb::TellRequest {
+        let value = self.rng.below(1000) as f64 / 1000.0;
+        let state = pb::tell_request::State::try_from(self.rng.below(4) as i32).unwrap();
+        let is_report = self.rng.below(2) == 0;
+        pb::TellRequest {
+            request_id,
+            sweep: asked.sweep,
+            trial: asked.trial,
+            attempt: asked.attempt,
+            fence: asked.fence,
+            step: is_report.then(|| self.rng.below(9) as i64),
+            metrics: [("loss".to_owned(), value), ("acc".to_owned(), value)].into(),
+            state: state.into(),
+        }
     }
 
     fn send_again_if_done(&mut self, number: usize) {
@@ -213,6 +253,9 @@ fn essence(answer: &Answer) -> String {
         }
         Answer::Enqueue(enqueued) => format!("{:?}", enqueued.trials),
         Answer::RetryTrials(retried) => format!("{:?}", retried.trials),
+        Answer::AskForTrials(given) => {
+            format!("{:?}", given.trials.iter().map(|trial| &trial.run).collect::<Vec<_>>())
+        }
         other => format!("{:?}", std::mem::discriminant(other)),
     }
 }
