@@ -8,9 +8,9 @@ use crate::search::History;
 use crate::spec::Definition;
 pub(super) use crate::sweep::LogEntry as Entry;
 use crate::sweep::{
-    Actor, Body, Command, Creation, Ended, Event, Exit, Fence, Head, Incoming, Lease, Lesson, Offer, Placement, Pos,
-    Question, Refusal, Run, Started, State, Suggestion, SweepId, Timestamp, Told, Trial, create, decide,
-    decide_report, due, engine, lacks_suggestion,
+    Actor, Body, Command, Creation, Ended, Event, Exit, Fence, Head, Incoming, Lease, Lesson, Offer,
+    Placement, Pos, Question, Refusal, Run, Started, State, Suggestion, SweepId, Timestamp, Told, Trial,
+    create, decide, decide_report, due, engine, lacks_suggestion,
 };
 
 /// One sweep and its log.

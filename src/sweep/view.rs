@@ -7,8 +7,8 @@ use crate::sweep::curve::feasible;
 use crate::sweep::state::EarlyEnds;
 use crate::sweep::trial::{Live, Status, TrialState};
 use crate::sweep::{
-    Actor, FailWhy, Fence, Lease, Lesson, Mark, Origin, Phase, Placement, Pos, Rank, Run, Savings, Shown, Source,
-    State, StopWhy, SweepId, SweepPhase, TextRef, Timestamp, Trial, Usage, Waiting, WithdrawWhy,
+    Actor, FailWhy, Fence, Lease, Lesson, Mark, Origin, Phase, Placement, Pos, Rank, Run, Savings, Shown,
+    Source, State, StopWhy, SweepId, SweepPhase, TextRef, Timestamp, Trial, Usage, Waiting, WithdrawWhy,
 };
 
 /// Trials by shown state.
