@@ -6,6 +6,7 @@
 )]
 
 mod agent;
+mod ask_tell;
 mod cli;
 mod commands;
 mod fake_nvml;
