@@ -12,6 +12,7 @@ mod commands;
 mod fake_nvml;
 mod gpus;
 mod kill;
+mod learn;
 mod logs;
 mod optimize;
 mod rooms;
