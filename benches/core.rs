@@ -3,7 +3,8 @@
 //! `core call DIR N`: unary call + fsync, N times, in us (P3's peer). `core reports DIR`: server CPU and disk a durable
 //! report (P7, P13). `core trials DIR`: memory a finished trial (P12). `core sweeps DIR N`: a store of N sweeps (T14).
 //! `core stamp FILE`: a trial that writes when it began and ended (P3). `core decisions`: time of a stopping decision, each
-//! rule (P9). Answers are JSON. The agent is a process of its own, so that CPU and memory are the server's.
+//! rule (P9). `core fit DIR`: when reports are acknowledged, at 1,000 a second, while models are fitted and while they are
+//! not (P18). Answers are JSON. The agent is a process of its own, so that CPU and memory are the server's.
 #![expect(clippy::print_stdout, reason = "its numbers are read from stdout")]
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -50,6 +51,8 @@ fn main() -> Result<(), Failed> {
         ["sweeps", dir, n] => sweeps(Path::new(dir), n.parse()?),
         ["stamp", file] => stamp(Path::new(file)),
         ["decisions"] => decisions(),
+        ["fit", dir] => fit(Path::new(dir)),
+        ["agent", "paced", socket] => runtime()?.block_on(report_evenly(socket.into())),
         ["agent", "reports", socket] => runtime()?.block_on(flood(socket.into())),
         ["agent", "trials", socket] => runtime()?.block_on(finish_many(socket.into())),
         _ => {
@@ -138,6 +141,94 @@ fn sweeps(dir: &Path, n: u32) -> Result<(), Failed> {
     })?;
     println!("{}", json!(n));
     server.end()
+}
+
+/// Trials that a model is fitted to, how many parameters they have, and in how many sweeps.
+const FITTED: usize = 480;
+const DIMENSIONS: u32 = 20;
+const SWEEPS: usize = 3;
+/// How long reports are looked at while nothing is fitted.
+const QUIET: Duration = Duration::from_secs(6);
+
+/// Sweeps of a method that learns are asked for a trial once they know hundreds: each has its models fitted first.
+fn fit(dir: &Path) -> Result<(), Failed> {
+    let server = Server::start(dir)?;
+    let handle = &server.controller.handle;
+    let mut sweeps = Vec::new();
+    for number in 0..SWEEPS {
+        sweeps.push(server.runtime.block_on(known(handle, number))?);
+    }
+    let mut agent = Agent::start("paced", &server.socket)?;
+    agent.wait_for("reporting")?;
+    let began = monotonic_us();
+    std::thread::sleep(QUIET);
+    let quiet = monotonic_us();
+    let mut fits = Vec::new();
+    for sweep in sweeps {
+        let since = Instant::now();
+        let ask = pb::AskRequest { sweep, n: 1, ..Default::default() };
+        server.runtime.block_on(handle.ask_for_trials(ask))?;
+        fits.push(since.elapsed().as_secs_f64() * 1e3);
+    }
+    let busy = monotonic_us();
+    std::thread::sleep(Duration::from_millis(100)); // what is under way is still to be answered
+    agent.child.kill()?;
+    let (mut calm, mut pressed) = (Vec::new(), Vec::new());
+    for line in agent.words {
+        let line = line?;
+        let Some((at, took)) = line.split_once(' ') else { continue }; // the kill cut it
+        let (Ok(at), Ok(took)) = (at.parse::<u64>(), took.parse::<u64>()) else { continue };
+        match at {
+            at if at < began || at > busy => {}
+            at if at < quiet => calm.push(took),
+            _ => pressed.push(took),
+        }
+    }
+    agent.child.wait()?;
+    println!("{}", json!({"quiet_us": calm, "busy_us": pressed, "fit_ms": fits}));
+    server.end()
+}
+
+/// A sweep with [`FITTED`] trials that are told.
+async fn known(handle: &controller::Handle, number: usize) -> Result<String, Failed> {
+    let names: Vec<String> = (0..DIMENSIONS).map(|i| format!("parameter_{i}")).collect();
+    let unit = |trial: usize, axis: usize| {
+        let mixed = (trial as u64 * 1_000_003 + axis as u64 * 7_919 + number as u64 + 1)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let point = |trial: usize| {
+        let entries = names.iter().enumerate().map(|(axis, name)| (name.clone(), json!(unit(trial, axis))));
+        serde_json::Value::Object(entries.collect())
+    };
+    let mut file = sweep(DIMENSIONS, 10_000);
+    file["method"] = json!("bayes");
+    file["name"] = json!(format!("fitted {number}"));
+    file["enqueue"] = (0..FITTED).map(point).collect();
+    let create = pb::CreateSweepRequest {
+        file: file.to_string(),
+        path: "sweep.yaml".to_owned(),
+        ..Default::default()
+    };
+    let id = handle.create_sweep(create).await?.sweep.unwrap_or_default().sweep;
+    for trial in 0..FITTED {
+        let ask = pb::AskRequest { sweep: id.clone(), n: 1, ..Default::default() };
+        let asked = handle.ask_for_trials(ask).await?.trials.pop().ok_or("no trial was given")?;
+        let value: f64 = (0..DIMENSIONS as usize).map(|axis| (unit(trial, axis) - 0.3).powi(2)).sum();
+        let tell = pb::TellRequest {
+            sweep: id.clone(),
+            trial: asked.trial,
+            metrics: [("loss".to_owned(), value)].into(),
+            ..Default::default()
+        };
+        handle.tell_trial(tell).await?;
+    }
+    Ok(id)
+}
+
+fn monotonic_us() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
 }
 
 /// How many trials a rule knows, how many decisions are timed then, and at which step.
@@ -337,6 +428,45 @@ async fn flood(socket: PathBuf) -> Result<(), Failed> {
     }
     say("stored");
     Ok(())
+}
+
+/// Reports one by one, 1,000 a second; a line for each: when it was sent, and after how many us it was acknowledged.
+async fn report_evenly(socket: PathBuf) -> Result<(), Failed> {
+    let mut link = Link::open(socket, sweep(1, RUNS), RUNS).await?;
+    let mut runs = Vec::new();
+    while runs.len() < RUNS as usize {
+        if let Down::Assign(pb::Assign { run: Some(run), .. }) = link.hear().await? {
+            link.begin(&run).await?;
+            runs.push((run, 2));
+        }
+    }
+    say("reporting");
+    let mut sent: BTreeMap<(u32, u64), u64> = BTreeMap::new();
+    let mut beat = tokio::time::interval(Duration::from_millis(1));
+    let mut turn = (0..runs.len()).cycle();
+    let mut out = io::stdout().lock();
+    loop {
+        tokio::select! {
+            _ = beat.tick() => {
+                let (run, seq) = &mut runs[turn.next().ok_or("a cycle has no end")?];
+                *seq += 1;
+                sent.insert((run.trial, *seq), monotonic_us());
+                link.record(run, some_reports(*seq, 1)).await?;
+            }
+            heard = link.down.message() => {
+                let message = heard?.ok_or("the stream has ended")?;
+                let Some(Down::Ack(pb::Ack { run: Some(run), seq })) = message.kind else { continue };
+                let now = monotonic_us();
+                let mut later = sent.split_off(&(run.trial, 0));
+                let mut rest = later.split_off(&(run.trial, seq + 1));
+                for at in later.values() {
+                    writeln!(out, "{at} {}", now - at)?;
+                }
+                out.flush()?;
+                sent.append(&mut rest);
+            }
+        }
+    }
 }
 
 /// Many short trials, one after the other in every slot.

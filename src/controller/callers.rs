@@ -106,7 +106,7 @@ impl Core {
         let who = self.who(name)?;
         let (args, at) = match self.before(&who, &request.request_id, call, now)? {
             Before::Nothing { args } => (args, None),
-            Before::InBatch(answer) => return Ok(Err(answer)),
+            Before::InBatch(answer) => return Ok(Err(*answer)),
             Before::Stored { args, pos } => (args, Some(pos)),
         };
         if at.is_none() && self.sweeps.get(&id).is_some_and(|loaded| loaded.state.is_hidden()) {

@@ -244,7 +244,7 @@ impl Core {
             Message::LinkSaid { link, message } => self.said(link, message, now),
             Message::LinkClosed { link } => self.closed(link, now),
             Message::Folded { sweep, result } => self.folded(sweep, result, now),
-            Message::Taught { pupil, asked, read } => self.taught(pupil, asked, read, now),
+            Message::Taught { pupil, asked, read } => self.taught(pupil, *asked, read, now),
             Message::Suggested { sweep, number, answer } => self.suggested(sweep, number, answer, now),
             Message::BackedUp { file, last } => {
                 let taken = crate::store::StoreBody::BackupTaken { file, last };

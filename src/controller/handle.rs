@@ -59,7 +59,7 @@ pub(super) enum Message {
     /// A reader has folded a sweep that is over.
     Folded { sweep: SweepId, result: Result<Box<Loaded>, String> },
     /// A reader has read what a new sweep learns from earlier ones.
-    Taught { pupil: Box<Pupil>, asked: Asked, read: Result<(), Refused> },
+    Taught { pupil: Box<Pupil>, asked: Box<Asked>, read: Result<(), Refused> },
     /// A keeper has answered.
     Suggested { sweep: SweepId, number: u64, answer: keepers::Answer },
     /// A backup was written and verified.

@@ -43,7 +43,7 @@ impl Core {
         if from.is_empty() || pupil.definition.method != Method::Bayes {
             return self.taught(pupil, asked, Ok(()), now);
         }
-        self.read(Job::Teach { pupil, from, asked });
+        self.read(Job::Teach { pupil, from, asked: Box::new(asked) });
     }
 
     /// A reader has read the lessons.
@@ -65,7 +65,7 @@ impl Core {
 
 impl Library {
     /// Reads what earlier sweeps teach, and hands it to the core.
-    pub(super) fn teach(&self, mut pupil: Box<Pupil>, from: &[SweepId], asked: Asked) {
+    pub(super) fn teach(&self, mut pupil: Box<Pupil>, from: &[SweepId], asked: Box<Asked>) {
         let read = self.read_lessons(&mut pupil, from);
         // A core that has ended answers nobody.
         let _ = self.mailbox.push(Message::Taught { pupil, asked, read });

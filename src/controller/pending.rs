@@ -58,7 +58,7 @@ pub(super) enum Job {
     Teach {
         pupil: Box<Pupil>,
         from: Vec<SweepId>,
-        asked: Asked,
+        asked: Box<Asked>,
     },
     /// A sweep that is loaded: what its method believes is added.
     Believe {

@@ -21,7 +21,7 @@ pub(super) enum Before {
     /// It was never carried out.
     Nothing { args: [u8; 32] },
     /// It was, in this batch.
-    InBatch(Result<Answer, Refused>),
+    InBatch(Box<Result<Answer, Refused>>),
     /// It was, and is on the disk; `pos`: the first entry that it made.
     Stored { args: [u8; 32], pos: Pos },
 }
@@ -53,7 +53,7 @@ impl Core {
         }
         let key = (Arc::clone(&who.name), id.to_owned());
         if let Some((known, answer)) = self.pending.requests.get(&key) {
-            return if *known == args { Ok(Before::InBatch(answer.clone())) } else { Err(Before::used(id)) };
+            return if *known == args { Ok(Before::InBatch(Box::new(answer.clone()))) } else { Err(Before::used(id)) };
         }
         let stored = self.store.request(who.actor, id.as_bytes(), now.at);
         match stored.map_err(|error| internal(&error.to_string()))? {
@@ -84,7 +84,7 @@ impl Core {
         let who = self.who(name)?;
         let args = match self.before(&who, id, call, now)? {
             Before::Nothing { args } => args,
-            Before::InBatch(answer) => return answer,
+            Before::InBatch(answer) => return *answer,
             Before::Stored { pos, .. } => return self.repeat(call, pos, now),
         };
         let pos = self.head().next;

@@ -64,8 +64,8 @@ pub enum Body {
         /// `CARGO_PKG_VERSION` of the engine.
         engine: String,
         /// What it begins with of earlier sweeps: `from`.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        lessons: Vec<Lesson>,
+        #[serde(default, skip_serializing_if = "<[Lesson]>::is_empty")]
+        lessons: Box<[Lesson]>,
     },
     /// `sweep set`, `enqueue` beyond `run_cap`, a larger `-n`.
     SweepChanged {

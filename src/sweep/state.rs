@@ -53,7 +53,7 @@ pub(super) struct Birth {
     pub(super) seed: u64,
     pub(super) origin: Option<Origin>,
     pub(super) engine: String,
-    pub(super) lessons: Vec<Lesson>,
+    pub(super) lessons: Box<[Lesson]>,
 }
 
 /// The first trials to end, until three have or the question is settled.

@@ -24,6 +24,6 @@ pub fn create(creation: Creation) -> Result<Body, Refusal> {
         keep_going: creation.keep_going,
         origin: creation.origin.map(Box::new),
         engine: env!("CARGO_PKG_VERSION").to_owned(),
-        lessons: creation.lessons,
+        lessons: creation.lessons.into(),
     })
 }
