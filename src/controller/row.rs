@@ -222,7 +222,6 @@ pub(super) fn of_front(state: &State, trial: Trial) -> Option<pb::Trial> {
     let view = state.trial_view(trial)?;
     let mut row = fresh(state, trial);
     row.params = Some((&view.assignment).into());
-    row.source = words::of_source(view.source);
     refresh(&mut row, &view, state);
     Some(row)
 }
