@@ -278,7 +278,11 @@ impl Lines {
             _ => String::new(),
         };
         let word = style.paint(&format!("{word:<8}"), self.color);
-        let room = if terminal::stderr_width().is_some_and(|columns| columns < 80) { 16 } else { 24 };
+        let room = match trial.objectives.len() {
+            _ if terminal::stderr_width().is_some_and(|columns| columns < 80) => 16,
+            0 | 1 => 24,
+            _ => 40,
+        };
         let line = format!(
             "[{nth:>width$}/{of}] {word} {:<4} {:<room$} {time:>6}  {}  {}",
             trial.trial,
@@ -493,7 +497,13 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
 fn never_reported(failure: Failure, trial: &pb::Trial) -> Failure {
     let missing = trial.objectives.iter().find(|objective| objective.value.is_none());
     let name = missing.map(|objective| escape(&objective.name)).unwrap_or_default();
-    let others: Vec<String> = trial.last.keys().map(|name| format!("'{}'", escape(name))).collect();
+    let is_objective = |name: &String| trial.objectives.iter().any(|objective| objective.name == *name);
+    let others: Vec<String> = trial
+        .last
+        .keys()
+        .filter(|name| !is_objective(name))
+        .map(|name| format!("'{}'", escape(name)))
+        .collect();
     match others.is_empty() {
         true => failure.help(format!("print it on a line of its own, as {name}=0.31, or log it with wandb")),
         false => {

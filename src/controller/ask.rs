@@ -199,11 +199,10 @@ pub(super) fn no_best(state: &State) -> Refused {
     if let Some(more) = front.len().checked_sub(NAMED).filter(|more| *more > 0) {
         names.push(format!("and {more} more"));
     }
-    let message = format!(
-        "sweep {sweep} has several objectives, so no single best trial; none beats these: {}",
-        names.join(", ")
-    );
-    Refused::not_found(message).at("trial").with_help(format!("name one of them: {sweep}/{}", front[0]))
+    let front = names.join(", ");
+    let message =
+        format!("sweep {sweep} has several objectives, so no single best trial; its front: {front}");
+    Refused::not_found(message).at("trial").with_help(format!("name one of them: {sweep}/{}", names[0]))
 }
 
 /// Whether a request only reads, or ends something.
