@@ -161,7 +161,7 @@ fn the_gain_rule_is_for_the_objective_that_is_judged() {
     world.report(cut, 1, &[("loss", 4.0), ("accuracy", 0.25)]);
     world.report(cut, 2, &[("loss", 4.0), ("accuracy", 0.0)]);
     world.end_signalled(cut);
-    let question = world.state.question().expect("it learns");
+    let question = world.state.question();
     let objectives = question.observations.iter().map(|told| match &told.outcome {
         Told::Measured { objectives, .. } => objectives.to_vec(),
         Told::Failed(_) => Vec::new(),
@@ -190,7 +190,7 @@ fn the_search_is_told_every_objective_to_be_minimised() {
         (problem.objectives, problem.impute, problem.impute_while_running),
         (2, Impute::Latest, Some(Impute::Best))
     );
-    let question = world.state.question().expect("it learns");
+    let question = world.state.question();
     let outcomes: Vec<_> = question.observations.iter().map(|told| told.outcome.clone()).collect();
     let reported = |best, last| Reported { best: Some(best), last: Some(last) };
     let measured = Told::Measured { objectives: [2.0, -0.25].into(), constraints: [].into(), stopped: false };
