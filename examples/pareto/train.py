@@ -64,7 +64,7 @@ def main():
 
     rng = random.Random(int(os.environ.get("SWATH_SEED", "0")))
     rows = load(args.pool)
-    train, validation = rows[:1000], rows[-300:]
+    train, validation = rows[:1000], rows[1000:]
     hidden, output = layer(len(rows[0][0]), args.hidden, rng), layer(args.hidden, CLASSES, rng)
     for epoch in range(1, 7):
         rng.shuffle(train)

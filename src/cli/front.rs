@@ -128,8 +128,8 @@ mod tests {
         assert_eq!(
             lines(&sweep, 1, None),
             [
-                " TRIAL  loss  accu\\u{1b}racy  PARAMETERS",
-                "     2     1             0.5",
+                " TRIAL   loss  accu\\u{1b}racy  PARAMETERS",
+                "     2  1.000          0.5000",
                 " and 1 more: swath sweep show q7k2m9xa"
             ]
         );
