@@ -13,6 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::follow::{Turn, Wish};
 use crate::cli::format::{age, duration, escape, number, wrap};
+use crate::cli::front;
 use crate::cli::keys::Keys;
 use crate::cli::progress::{self, Lines, ended_trials};
 use crate::cli::settings::Settings;
@@ -25,6 +26,11 @@ use crate::pb;
 const QUICKEST: Duration = Duration::from_millis(100);
 /// Between two redraws when only ages change.
 const SLOWEST: Duration = Duration::from_secs(1);
+
+/// Trials of a front that are shown.
+const FRONT: usize = 3;
+/// Metrics that runs are shown with.
+const METRICS: usize = 3;
 
 /// The view of one sweep.
 pub(super) struct Live {
@@ -214,6 +220,13 @@ impl Live {
                 lines.push(format!("        {line}  best so far   {since} since the last gain"));
             }
         }
+        if front::has_one(&self.sweep) {
+            lines.push(format!(" front  {}", front::sentence(&self.sweep)));
+            if !self.sweep.front.is_empty() && rows >= 20 {
+                let table = front::lines(&self.sweep, FRONT, Some(columns.saturating_sub(7)));
+                lines.extend(table.iter().map(|line| format!("       {line}")));
+            }
+        }
         lines.push(self.time());
         if self.sweep.gpu_hours > 0.0 || self.sweep.gpu_hours_budget.is_some() {
             let of = self.sweep.gpu_hours_budget.map(|b| format!(" of {}", number(b))).unwrap_or_default();
@@ -278,14 +291,21 @@ impl Live {
         if self.sweep.running.is_empty() || room < 3 {
             return Vec::new();
         }
-        let metric = self.sweep.objectives.first().map(|o| escape(&o.name)).unwrap_or_default();
-        let metric = shorten(&metric, 20);
-        let wide = metric.width().max(9);
+        let metrics: Vec<(&str, String, usize)> = self
+            .sweep
+            .objectives
+            .iter()
+            .take(METRICS)
+            .map(|objective| (objective.name.as_str(), shorten(&escape(&objective.name), 20)))
+            .map(|(name, head)| (name, head.clone(), head.width().max(9)))
+            .collect();
+        let heads: String =
+            metrics.iter().map(|(_, head, wide)| format!("{}  ", padded(head, *wide))).collect();
         // In a narrow terminal the parameters matter more than the place.
         let at = |place: &str| if columns < 80 { String::new() } else { format!("{place:<11} ") };
         let mut lines = vec![
             String::new(),
-            format!(" RUN    STEP   {metric:<wide$}  {:<10}  AGE    {}PARAMETERS", "", at("WHERE")),
+            format!(" RUN    STEP   {heads}{:<10}  AGE    {}PARAMETERS", "", at("WHERE")),
         ];
         let now = words::now_us();
         for trial in self.sweep.running.iter().take(room - 2) {
@@ -295,10 +315,16 @@ impl Live {
                 _ => trial.trial.to_string(),
             };
             let curve: Vec<f64> = trial.curve.iter().map(|point| point.value).collect();
+            let values: String = metrics
+                .iter()
+                .map(|(name, _, wide)| {
+                    let value = trial.last.get(*name).copied().map(number).unwrap_or_default();
+                    format!("{}  ", padded(&value, *wide))
+                })
+                .collect();
             let line = format!(
-                " {name:<6} {:<6} {:<wide$}  {}  {:<6} {}{}",
+                " {name:<6} {:<6} {values}{}  {:<6} {}{}",
                 trial.last_step.map_or_else(|| "-".to_owned(), |step| step.to_string()),
-                curve.last().copied().map(number).unwrap_or_default(),
                 padded(&words::sparkline(&curve, 10, self.utf8), 10),
                 run.and_then(|run| words::since(run.start.as_ref(), now)).map_or_else(|| "-".to_owned(), age),
                 at(&run.map(place).unwrap_or_default()),

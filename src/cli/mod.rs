@@ -13,6 +13,7 @@ mod exit;
 mod failure;
 mod follow;
 mod format;
+mod front;
 mod help;
 mod json;
 mod keys;

@@ -11,6 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::follow::{ENDS, TURNS, Turn, works};
 use crate::cli::format::{count, duration, escape, number, shell_quote, wrap};
+use crate::cli::front;
 use crate::cli::live::Live;
 use crate::cli::settings::Settings;
 use crate::cli::terminal::{self, Stream, Style};
@@ -253,7 +254,11 @@ impl Lines {
             State::Failed => ("failed", Style::Failed),
         };
         self.shown.insert(trial.trial);
-        let (word, style) = if self.is_best(trial) { ("BEST", Style::Best) } else { (word, style) };
+        let (word, style) = match front::has_one(sweep) {
+            true if front::has(sweep, trial) => ("FRONT", Style::Best),
+            false if self.is_best(trial) => ("BEST", Style::Best),
+            true | false => (word, style),
+        };
         let of = sweep.trials.as_deref().unwrap_or("-");
         let width = of.len().max(3);
         let ended = words::ended(&sweep.counts.unwrap_or_default()) as usize;
@@ -273,7 +278,11 @@ impl Lines {
             _ => String::new(),
         };
         let word = style.paint(&format!("{word:<8}"), self.color);
-        let room = if terminal::stderr_width().is_some_and(|columns| columns < 80) { 16 } else { 24 };
+        let room = match trial.objectives.len() {
+            _ if terminal::stderr_width().is_some_and(|columns| columns < 80) => 16,
+            0 | 1 => 24,
+            _ => 40,
+        };
         let line = format!(
             "[{nth:>width$}/{of}] {word} {:<4} {:<room$} {time:>6}  {}  {}",
             trial.trial,
@@ -301,9 +310,9 @@ impl Lines {
     }
 }
 
-/// The value of the best trial.
+/// The best value of the first objective.
 pub(super) fn best_value(sweep: &pb::Sweep) -> Option<f64> {
-    sweep.best.as_ref()?.objectives.first()?.value
+    sweep.objectives.first()?.value
 }
 
 /// Trials of which a run ended, by the entries of a message.
@@ -320,6 +329,9 @@ pub(super) fn ended_trials(message: &pb::WatchResponse) -> Vec<u32> {
         .filter_map(trial)
         .collect()
 }
+
+/// Trials of a front that an end shows.
+const FRONT: usize = 10;
 
 /// Writes the end of a sweep, answer first.
 ///
@@ -352,6 +364,16 @@ pub(super) fn write_end(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()
     }
     let id = &sweep.sweep;
     match &sweep.best {
+        _ if sweep.front_size > 0 => {
+            lines.extend(wrap(
+                &format!("front: {} that no other beats", count(sweep.front_size, "trial")),
+                width,
+            ));
+            lines.extend(front::lines(sweep, FRONT, width));
+            let first = sweep.front.first().map(|first| first.trial).unwrap_or_default();
+            let next = format!("next: swath sweep show {id} · swath trial show {id}/{first}");
+            lines.extend(wrap(&next, width));
+        }
         Some(best) => {
             lines.extend(wrap(
                 &format!("best {} · {id}/{}", words::values(&best.objectives), best.trial),
@@ -454,7 +476,7 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
     }
     let command: Vec<String> = trial.command.iter().map(|argument| escape(&shell_quote(argument))).collect();
     failure = failure.context(format!("the command was: {}", command.join(" ")));
-    if trial.reason.contains("was never reported") {
+    if trial.reason.contains("never reported") {
         failure = never_reported(failure, &trial);
     }
     if trial.tail.contains("ModuleNotFoundError") || trial.tail.contains("ImportError") {
@@ -473,8 +495,15 @@ pub(super) async fn early_failure(sweep: &pb::Sweep, client: &Client) -> Result<
 
 /// How a value is reported, and what was instead.
 fn never_reported(failure: Failure, trial: &pb::Trial) -> Failure {
-    let name = trial.objectives.first().map(|objective| escape(&objective.name)).unwrap_or_default();
-    let others: Vec<String> = trial.last.keys().map(|name| format!("'{}'", escape(name))).collect();
+    let missing = trial.objectives.iter().find(|objective| objective.value.is_none());
+    let name = missing.map(|objective| escape(&objective.name)).unwrap_or_default();
+    let is_objective = |name: &String| trial.objectives.iter().any(|objective| objective.name == *name);
+    let others: Vec<String> = trial
+        .last
+        .keys()
+        .filter(|name| !is_objective(name))
+        .map(|name| format!("'{}'", escape(name)))
+        .collect();
     match others.is_empty() {
         true => failure.help(format!("print it on a line of its own, as {name}=0.31, or log it with wandb")),
         false => {

@@ -243,7 +243,7 @@ async fn finish(
         progress::say_paused(sweep);
         return Ok(signal);
     } else if settings.quiet {
-        if let Some(best) = &sweep.best {
+        for best in sweep.best.iter().chain(&sweep.front) {
             writeln!(out, "{}/{}", sweep.sweep, best.trial)?;
         }
     } else {

@@ -3,6 +3,8 @@
 //! On a terminal the least important columns go first, then the last text column is shortened with `…`. Elsewhere
 //! nothing is shortened: one space-padded line a row.
 
+use std::borrow::Cow;
+
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli::format::escape;
@@ -17,10 +19,10 @@ pub(super) enum Align {
 }
 
 /// A column: its head, its alignment, and its rank, 0 being the last to go.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Column {
-    /// In capitals.
-    pub head: &'static str,
+    /// In capitals, or the name of a metric.
+    pub head: Cow<'static, str>,
     /// How its cells are set.
     pub align: Align,
     /// 0 stays to the end; higher ones go first where the width is not enough.
@@ -30,12 +32,17 @@ pub(super) struct Column {
 impl Column {
     /// A column of text.
     pub(super) const fn text(head: &'static str, rank: u8) -> Self {
-        Column { head, align: Align::Left, rank }
+        Column { head: Cow::Borrowed(head), align: Align::Left, rank }
     }
 
     /// A column of numbers.
     pub(super) const fn number(head: &'static str, rank: u8) -> Self {
-        Column { head, align: Align::Number, rank }
+        Column { head: Cow::Borrowed(head), align: Align::Number, rank }
+    }
+
+    /// The column of a metric's values.
+    pub(super) fn metric(name: &str) -> Self {
+        Column { head: Cow::Owned(escape(name)), align: Align::Number, rank: 0 }
     }
 }
 
@@ -73,7 +80,7 @@ impl Table {
             self.fit(&mut shown, &mut widths, width);
         }
         let mut out = String::new();
-        let heads: Vec<String> = self.columns.iter().map(|column| column.head.to_owned()).collect();
+        let heads: Vec<String> = self.columns.iter().map(|column| column.head.to_string()).collect();
         for row in std::iter::once(&heads).chain(&cells) {
             let line: Vec<String> =
                 shown.iter().map(|k| pad(&row[*k], widths[*k], self.columns[*k].align)).collect();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cli::format::{count, duration, escape, number, short};
+use crate::cli::terminal::is_utf8;
 use crate::pb;
 
 /// A sweep's state as people read it.
@@ -74,9 +75,17 @@ pub(super) fn counts(counts: &pb::Counts) -> String {
     if shown.is_empty() { "none yet".to_owned() } else { shown.join(" · ") }
 }
 
-/// `val_loss 0.1832`; nothing where there is no value.
+/// `val_loss 0.1832`, or `f1 0.913 · size 88 ◆4` for the first of a Pareto front of 4 trials; nothing where there is no
+/// value.
 pub(super) fn best(sweep: &pb::Sweep) -> String {
-    sweep.best.as_ref().map(|trial| values(&trial.objectives)).unwrap_or_default()
+    let shown = |trial: &pb::Trial| values(&trial.objectives);
+    match (&sweep.best, sweep.front.first()) {
+        (Some(best), _) => shown(best),
+        (None, Some(first)) => {
+            format!("{} {}{}", shown(first), if is_utf8() { "◆" } else { "front of " }, sweep.front_size)
+        }
+        (None, None) => String::new(),
+    }
 }
 
 /// `val_loss 0.1832 · size 88`.

@@ -8,7 +8,7 @@ use crate::controller::pending::{Asked, Job};
 use crate::controller::{Refused, RefusedKind, placement};
 use crate::pb;
 use crate::spec::Code;
-use crate::sweep::{Command, PauseHow, PauseWhy, SweepId, Trial};
+use crate::sweep::{Command, PauseHow, PauseWhy, State, SweepId, Trial};
 
 impl Core {
     /// Answers a request, now or once its sweep has been folded.
@@ -114,8 +114,12 @@ impl Core {
             };
         }
         if let Call::GetTrial(_) = &call {
-            let Some(best) = self.sweeps.get(&id).and_then(|loaded| loaded.state.best()) else {
-                return self.answer(reply, Err(no_best(id)));
+            let Some(loaded) = self.sweeps.get(&id) else {
+                return self.answer(reply, Err(internal("the sweep is not loaded")));
+            };
+            let Some(best) = loaded.state.best() else {
+                let refused = no_best(&loaded.state);
+                return self.answer(reply, Err(refused));
             };
             let (trial, metrics) = (Some(best), self.metrics(id));
             return self.read(Job::GetTrial { sweep: id, trial, metrics, reply });
@@ -184,8 +188,21 @@ impl Core {
     }
 }
 
-pub(super) fn no_best(sweep: SweepId) -> Refused {
-    Refused::not_found(format!("sweep {sweep} has no best trial yet")).at("trial")
+/// Why there is no best trial.
+pub(super) fn no_best(state: &State) -> Refused {
+    const NAMED: usize = 10;
+    let (sweep, front) = (state.id(), state.front());
+    if state.definition().objectives.len() < 2 || front.is_empty() {
+        return Refused::not_found(format!("sweep {sweep} has no best trial yet")).at("trial");
+    }
+    let mut names: Vec<String> = front.iter().take(NAMED).map(ToString::to_string).collect();
+    if let Some(more) = front.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        names.push(format!("and {more} more"));
+    }
+    let front = names.join(", ");
+    let message =
+        format!("sweep {sweep} has several objectives, so no single best trial; its front: {front}");
+    Refused::not_found(message).at("trial").with_help(format!("name one of them: {sweep}/{}", names[0]))
 }
 
 /// Whether a request only reads, or ends something.

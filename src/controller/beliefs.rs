@@ -35,7 +35,10 @@ pub(super) fn of(state: &State) -> pb::Model {
     let (parts, recommended) = match outlook {
         Some(Outlook { models, recommended }) => (
             models.iter().map(|model| part(model, definition)).collect(),
-            recommended.map(|recommended| advice(&recommended, state)),
+            // of several objectives no one trial is to be recommended
+            recommended
+                .filter(|_| definition.objectives.len() == 1)
+                .map(|recommended| advice(&recommended, state)),
         ),
         None => (Vec::new(), None),
     };

@@ -18,6 +18,8 @@ use crate::sweep::{
 const POINTS: usize = 200;
 /// Points of a sweep's trend.
 const TREND: usize = 40;
+/// Trials of a front that are shown.
+const FRONT: usize = 1000;
 /// Durations kept for the remaining time.
 const DURATIONS: usize = 200;
 
@@ -252,15 +254,19 @@ impl Loaded {
                 if let (Outcome::Failed(_), Some(tail)) = (outcome, &ended.tail) {
                     self.tally.failed = Some(tail.clone());
                 }
-                let run = self.runs.remove(&run.trial);
-                self.ended_last = run.map(|run| (self.named(&run.last), run.last_step));
+                let live = self.runs.remove(&run.trial);
+                self.ended_last = live.map(|live| (self.named(&live.last), live.last_step));
                 self.tally.run_seconds.push_back(ended.wall_ms as f64 / 1000.0);
                 if self.tally.run_seconds.len() > DURATIONS {
                     self.tally.run_seconds.pop_front();
                 }
                 if marks.is_some() {
-                    let best = self.state.best().and_then(|best| self.state.trial_view(best)?.value);
-                    self.tally.improve(best.map(|mark| mark.value));
+                    match self.state.best_values().as_slice() {
+                        [best] => self.tally.improve(best.map(|mark| mark.value)),
+                        [] => {}
+                        _ if self.state.is_on_front(run.trial) => self.tally.since_gain = 0,
+                        _ => self.tally.since_gain += 1,
+                    }
                 }
             }
             Body::SweepEnded { .. } => self.tally.ended = Some(pb::timestamp(event.at)),
@@ -346,7 +352,7 @@ impl Loaded {
         row.last_step = run.last_step;
         row.curve = run.curve.points();
         if let Some(view) = self.state.trial_view(trial) {
-            row.objectives = row::objectives(&self.state, view.value);
+            row.objectives = row::objectives(&self.state, &view.values);
         }
         if let (Some(shown), Some(live)) = (row.runs.last_mut(), self.state.live_run(trial)) {
             shown.reports = live.reports;
@@ -367,7 +373,7 @@ impl Loaded {
             state: shown(state.phase()).into(),
             reason: words::of_sweep(state.phase()),
             method: definition.method.word().to_owned(),
-            objectives: row::objectives(state, summary.best_value),
+            objectives: row::objectives(state, &state.best_values()),
             constraints: definition
                 .constraints
                 .iter()
@@ -412,6 +418,8 @@ impl Loaded {
             verdict: self.verdict(),
             remarks: self.remarks(),
             best: self.best.clone(),
+            front: self.front(1),
+            front_size: self.front_size(),
             savings: state.savings().map(|savings| pb::Savings {
                 rule: state.rule().map(|rule| rule.name().to_owned()).unwrap_or_default(),
                 stopped: savings.stopped,
@@ -429,6 +437,7 @@ impl Loaded {
     /// The sweep with what runs now, its definition and its runs' durations.
     pub(super) fn whole(&self, now: Instant, home_alive: bool) -> pb::Sweep {
         pb::Sweep {
+            front: self.front(FRONT),
             running: self.state.live_runs().filter_map(|run| self.live_row(run.run.trial)).collect(),
             definition: serde_json::to_string(self.state.definition()).expect("text keys only"),
             run_seconds: self.tally.run_seconds.iter().copied().collect(),
@@ -437,12 +446,29 @@ impl Loaded {
         }
     }
 
+    /// The first trials of the front of several objectives.
+    fn front(&self, most: usize) -> Vec<pb::Trial> {
+        match self.front_size() {
+            0 => Vec::new(),
+            _ => {
+                let front = self.state.front().into_iter().take(most);
+                front.filter_map(|trial| row::of_front(&self.state, trial)).collect()
+            }
+        }
+    }
+
+    /// 0 with one objective, or none.
+    fn front_size(&self) -> u32 {
+        let several = self.state.definition().objectives.len() > 1;
+        if several { u32::try_from(self.state.front_size()).unwrap_or(u32::MAX) } else { 0 }
+    }
+
     /// The exit code of `swath run` for how the sweep stands: ended, or paused by itself or by somebody.
     fn verdict(&self) -> Option<u32> {
         let state = &self.state;
         let won = match state.definition().objectives.is_empty() {
             true => state.counts().succeeded > 0,
-            false => state.best().is_some(),
+            false => state.front_size() > 0,
         };
         match state.phase() {
             SweepPhase::Running | SweepPhase::Ending(_) => None,

@@ -232,7 +232,10 @@ impl Library {
     fn best(&self, sweep: SweepId) -> Result<Trial, Refused> {
         let row = self.reader()?.sweep(sweep).map_err(unread)?;
         let row = row.map(|row| decode::<pb::Sweep>(&row.body)).transpose()?;
-        row.and_then(|row| row.best).map(|best| Trial(best.trial)).ok_or_else(|| no_best(sweep))
+        match row.and_then(|row| row.best) {
+            Some(best) => Ok(Trial(best.trial)),
+            None => Err(no_best(&self.loaded(sweep)?.state)),
+        }
     }
 
     /// A trial with its curves: its attempts merged by step, the later one wins.
@@ -273,7 +276,10 @@ impl Library {
         let curve = row.series.iter().find(|series| Some(&series.name) == first.as_ref());
         row.curve = curve.map(|series| series.points.clone()).unwrap_or_default();
         let maximize = row.objectives.first().is_some_and(maximized);
-        let ahead = ranked.map(|value| reader.ranked_before(sweep, value, maximize)).transpose();
+        let ahead = ranked
+            .filter(|_| row.objectives.len() == 1)
+            .map(|value| reader.ranked_before(sweep, value, maximize))
+            .transpose();
         row.rank = ahead.map_err(unread)?.map(|ahead| ahead + 1);
         Ok(row)
     }
@@ -361,8 +367,7 @@ impl Library {
                 }
             }
             What::Definition => {
-                let loaded = recovery::load(&mut self.reader()?, sweep, Instant::now())
-                    .map_err(|e| internal(&e.to_string()))?;
+                let loaded = self.loaded(sweep)?;
                 let definition = serde_json::to_string(loaded.state.definition()).expect("text keys only");
                 send(pb::ExportChunk { definition, ..Default::default() });
             }

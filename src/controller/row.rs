@@ -194,7 +194,7 @@ fn refresh(row: &mut pb::Trial, view: &TrialView, state: &State) {
     row.excluded = view.excluded;
     row.feasible = view.feasible.unwrap_or(true);
     row.last_step = view.step;
-    row.objectives = objectives(state, view.value);
+    row.objectives = objectives(state, &view.values);
     row.constraints = definition
         .constraints
         .iter()
@@ -217,9 +217,19 @@ fn refresh(row: &mut pb::Trial, view: &TrialView, state: &State) {
     }
 }
 
-/// The sweep's objectives, the first with this value.
-pub(super) fn objectives(state: &State, value: Option<Mark>) -> Vec<pb::Objective> {
-    let objective = |(k, objective): (usize, &crate::spec::Objective)| pb::Objective {
+/// A trial of the front: what the state itself knows of it.
+pub(super) fn of_front(state: &State, trial: Trial) -> Option<pb::Trial> {
+    let view = state.trial_view(trial)?;
+    let mut row = fresh(state, trial);
+    row.params = Some((&view.assignment).into());
+    refresh(&mut row, &view, state);
+    Some(row)
+}
+
+/// The sweep's objectives with these values.
+pub(super) fn objectives(state: &State, values: &[Option<Mark>]) -> Vec<pb::Objective> {
+    let values = values.iter().copied().chain(std::iter::repeat(None));
+    let objective = |(objective, value): (&crate::spec::Objective, Option<Mark>)| pb::Objective {
         name: objective.name.clone(),
         goal: match objective.goal {
             crate::spec::Goal::Minimize => pb::objective::Goal::Minimize,
@@ -227,10 +237,10 @@ pub(super) fn objectives(state: &State, value: Option<Mark>) -> Vec<pb::Objectiv
         }
         .into(),
         target: objective.target,
-        value: value.filter(|_| k == 0).map(|mark| mark.value),
-        step: value.filter(|_| k == 0).map(|mark| mark.step),
+        value: value.map(|mark| mark.value),
+        step: value.map(|mark| mark.step),
     };
-    state.definition().objectives.iter().enumerate().map(objective).collect()
+    state.definition().objectives.iter().zip(values).map(objective).collect()
 }
 
 fn shown(shown: Shown) -> pb::trial::State {

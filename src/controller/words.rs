@@ -112,7 +112,7 @@ pub(super) fn of_trial(
     ended: Option<&Ended>,
 ) -> String {
     match (&view.ended, &view.queued, &view.run) {
-        (Some(how), _, _) => of_ending(*how, definition, stop, ended),
+        (Some(how), _, _) => of_ending(*how, &missing(view, definition), stop, ended),
         (None, Some(queued), _) => match queued.waiting {
             Waiting::New => "waits for a slot".to_owned(),
             Waiting::Retried => "will be tried again".to_owned(),
@@ -146,29 +146,37 @@ fn of_return(why: QueueWhy, ended: Option<&Ended>) -> String {
     words.to_owned()
 }
 
-fn of_ending(how: EndedHow, definition: &Definition, stop: &str, ended: Option<&Ended>) -> String {
+/// The objectives that a trial has no value of, by name.
+fn missing<'a>(view: &TrialView, definition: &'a Definition) -> Vec<&'a str> {
+    let objectives = definition.objectives.iter().zip(&view.values);
+    objectives.filter(|(_, value)| value.is_none()).map(|(objective, _)| objective.name.as_str()).collect()
+}
+
+fn of_ending(how: EndedHow, missing: &[&str], stop: &str, ended: Option<&Ended>) -> String {
     match how {
         EndedHow::Succeeded => String::new(),
         EndedHow::Stopped(why @ StopWhy::Caller) => of_stop(why, None),
         EndedHow::Stopped(_) => stop.to_owned(),
         EndedHow::Withdrawn(WithdrawWhy::SweepEnding) => "the sweep ended first".to_owned(),
         EndedHow::Withdrawn(WithdrawWhy::Person) => "withdrawn by a person".to_owned(),
-        EndedHow::Failed(why) => of_failure(why, definition, ended),
+        EndedHow::Failed(why) => of_failure(why, missing, ended),
     }
 }
 
-fn of_failure(why: FailWhy, definition: &Definition, ended: Option<&Ended>) -> String {
+fn of_failure(why: FailWhy, missing: &[&str], ended: Option<&Ended>) -> String {
     match why {
         FailWhy::Code(code) => format!("exit code {code}"),
         FailWhy::Signal(signal) => format!("killed by signal {signal}"),
-        FailWhy::NoObjective if ended.is_some_and(|ended| matches!(ended.exit, Exit::Told(_))) => {
-            let name = definition.objectives.first().map(|objective| objective.name.as_str());
-            format!("told as succeeded, but '{}' was never told", name.unwrap_or_default())
+        FailWhy::NoObjective => {
+            let told = ended.is_some_and(|ended| matches!(ended.exit, Exit::Told(_)));
+            let (came, reported) =
+                if told { ("told as succeeded", "told") } else { ("exit code 0", "reported") };
+            match missing {
+                [] => format!("{came}, but no objective was {reported}"),
+                [one] => format!("{came}, but '{one}' was never {reported}"),
+                several => format!("{came}, but '{}' were never {reported}", several.join("', '")),
+            }
         }
-        FailWhy::NoObjective => match definition.objectives.first() {
-            Some(objective) => format!("exit code 0, but '{}' was never reported", objective.name),
-            None => "exit code 0, but no objective was reported".to_owned(),
-        },
         FailWhy::Diverged => "diverged: its values were not finite".to_owned(),
         FailWhy::Timeout => "ran into its timeout".to_owned(),
         FailWhy::NotStarted => match ended.map(|ended| &ended.exit) {

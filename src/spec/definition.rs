@@ -200,6 +200,29 @@ pub struct Objective {
     /// Which value counts.
     #[serde(default)]
     pub aggregate: Aggregate,
+    /// What a failed trial counts as for a method that learns.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub impute: Impute,
+    /// What a running trial counts as for it; none: it is pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impute_while_running: Option<Impute>,
+}
+
+/// `impute`: the value that stands for one that is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Impute {
+    /// The worst of all trials that ended.
+    #[default]
+    Worst,
+    /// The trial's own best so far.
+    Best,
+    /// The trial's own last one.
+    Latest,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// `constraints`: at least one of the two is there.

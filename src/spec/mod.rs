@@ -28,8 +28,8 @@ mod unsupported;
 
 pub use code::Code;
 pub use definition::{
-    Aggregate, Collect, CollectStdout, Constraint, DEFAULT_GRACE, Definition, Goal, Gpus, GridOrder, Method,
-    Objective, OnSilence, Resources, Rule, StopSignal, Stopping,
+    Aggregate, Collect, CollectStdout, Constraint, DEFAULT_GRACE, Definition, Goal, Gpus, GridOrder, Impute,
+    Method, Objective, OnSilence, Resources, Rule, StopSignal, Stopping,
 };
 pub use diagnostic::{Diagnostic, Label, Place, Severity};
 pub use overrides::Overrides;

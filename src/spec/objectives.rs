@@ -1,7 +1,7 @@
 //! `metric`, `metrics`, `objectives` and `constraints`.
 
 use crate::spec::code::Code;
-use crate::spec::definition::{Aggregate, Constraint, Goal, Objective};
+use crate::spec::definition::{Aggregate, Constraint, Goal, Impute, Objective};
 use crate::spec::diagnostic::{Check, shortened};
 use crate::spec::fields::Fields;
 use crate::spec::kept::Kept;
@@ -9,6 +9,14 @@ use crate::spec::source::Entry;
 
 const GOALS: [(&str, Goal); 2] = [("minimize", Goal::Minimize), ("maximize", Goal::Maximize)];
 const AGGREGATES: [(&str, Aggregate); 2] = [("best", Aggregate::Best), ("last", Aggregate::Last)];
+const IMPUTE: [(&str, Impute); 3] =
+    [("worst", Impute::Worst), ("best", Impute::Best), ("latest", Impute::Latest)];
+const WHILE_RUNNING: [(&str, Option<Impute>); 4] = [
+    ("false", None),
+    ("latest", Some(Impute::Latest)),
+    ("best", Some(Impute::Best)),
+    ("worst", Some(Impute::Worst)),
+];
 const KEYS: [&str; 6] = ["name", "goal", "target", "impute", "impute_while_running", "aggregate"];
 /// Objectives and constraints of one sweep.
 const MAX: usize = 100;
@@ -49,7 +57,11 @@ pub(super) fn objectives(root: Fields<'_>, kept: &mut Kept, check: &mut Check<'_
         }
         for (i, item) in items.iter().enumerate() {
             let item = Entry { key: entry.key.clone(), key_at: item.at, value: item.clone() };
-            objectives.extend(objective(&item, &format!("{}.{i}", entry.key), kept, check));
+            let path = format!("{}.{i}", entry.key);
+            objectives.extend(objective(&item, &path, kept, check));
+            if items.len() > 1 {
+                note_imputed(&item, &path, i == 0, check);
+            }
         }
     }
     for (i, objective) in objectives.iter().enumerate() {
@@ -66,13 +78,8 @@ fn objective(entry: &Entry, path: &str, kept: &mut Kept, check: &mut Check<'_>) 
     kept.ignored(path, fields.lenient(&KEYS, check));
     let meant = fields.as_meant(&KEYS);
     let fields = Fields { node: &meant, ..fields };
-    const IMPUTE: [(&str, ()); 3] = [("worst", ()), ("best", ()), ("latest", ())];
-    const WHILE_RUNNING: [(&str, ()); 4] = [("false", ()), ("latest", ()), ("best", ()), ("worst", ())];
-    for (key, words) in [("impute", IMPUTE.as_slice()), ("impute_while_running", WHILE_RUNNING.as_slice())] {
-        if fields.word(key, words, check).is_some() {
-            kept.without_effect(fields, key, check);
-        }
-    }
+    let impute = fields.word("impute", &IMPUTE, check).unwrap_or_default();
+    let impute_while_running = fields.word("impute_while_running", &WHILE_RUNNING, check).unwrap_or_default();
     let goal = fields.word("goal", &GOALS, check).unwrap_or_default();
     let target = fields.number("target", "a number", |_| true, check);
     let aggregate = fields.word("aggregate", &AGGREGATES, check).unwrap_or_default();
@@ -85,7 +92,19 @@ fn objective(entry: &Entry, path: &str, kept: &mut Kept, check: &mut Check<'_>) 
         );
         return None;
     }
-    Some(Objective { name: metric_name(fields, "name", check)?, goal, target, aggregate })
+    let name = metric_name(fields, "name", check)?;
+    Some(Objective { name, goal, target, aggregate, impute, impute_while_running })
+}
+
+/// Of several objectives the first one's `impute` counts, and trials that run are pending.
+fn note_imputed(item: &Entry, path: &str, is_first: bool, check: &mut Check<'_>) {
+    let without_effect: &[&str] =
+        if is_first { &["impute_while_running"] } else { &["impute", "impute_while_running"] };
+    for entry in without_effect.iter().filter_map(|key| item.value.get(key)) {
+        let path = format!("{path}.{}", entry.key);
+        let message = format!("'{path}' has no effect beside other objectives");
+        check.note(Code::NoEffect, entry.key_at, &path, message);
+    }
 }
 
 /// The name of a metric: not empty, no control characters, at most 1 KiB.

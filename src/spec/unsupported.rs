@@ -22,15 +22,6 @@ pub fn unsupported(definition: &Definition) -> Vec<Unsupported> {
     let mut found = Vec::new();
     let mut refuse =
         |field: &str, message: String| found.push(Unsupported { field: field.to_owned(), message });
-    if definition.objectives.len() > 1 {
-        let first = &definition.objectives[0].name;
-        refuse(
-            "objectives",
-            format!(
-                "several objectives come with a later release; keep one as metric ('{first}'), the others as constraints"
-            ),
-        );
-    }
     if definition.kept.contains_key("early_terminate.promote") {
         let message = "'early_terminate.promote' comes with a later release; delete it, or --set early_terminate.promote=false";
         refuse("early_terminate.promote", message.to_owned());

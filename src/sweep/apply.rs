@@ -114,7 +114,7 @@ impl State {
             proposals: Proposals::new(definition, *seed)
                 .map_err(|_| Damaged { pos: first.pos, why: Misfit::Definition })?,
             ends: Ends::default(),
-            best: None,
+            front: Default::default(),
             at_target: Default::default(),
             usage: Usage::default(),
             tally: Tally::default(),
@@ -160,10 +160,8 @@ impl State {
             });
             self.touched.extend(looks.map(Trial));
         }
-        let reached = curve.best(&self.watched).is_some_and(|best| {
-            reaches_target(&self.definition, best.value)
-                && curve.best_is_feasible(&self.watched, &self.definition.constraints)
-        });
+        let reached = reaches_target(&self.definition.objectives, curve.bests(&self.watched))
+            && curve.best_is_feasible(&self.watched, &self.definition.constraints);
         self.note_target(report.run.trial, reached);
         self.touched.insert(report.run.trial);
         self.pos = self.pos.max(report.pos);

@@ -3,7 +3,7 @@
 //! - a trial is queued, has one live run, or is final (I2, I3), and the lists beside the trials agree with them;
 //! - a run's fence is higher than any of its trial's earlier ones (I2);
 //! - no more losses than the limit (I6); nothing is open when a sweep is over;
-//! - what is kept beside the trials (lists, best, counts) is what the trials make it (L6, L7).
+//! - what is kept beside the trials (lists, front, counts) is what the trials make it (L6, L7).
 
 use std::collections::BTreeSet;
 
@@ -29,8 +29,8 @@ pub enum Broken {
     Kept(Trial),
     #[error("the counts of ended trials are not the trials'")]
     Counts,
-    #[error("the best trial is not the best")]
-    Best,
+    #[error("the trials that no other beats are not those")]
+    Front,
     #[error("trials are open though the sweep is over, or run though it stops them")]
     Open,
 }
@@ -89,8 +89,7 @@ impl State {
     }
 
     fn check_derived(&self) -> Result<(), Broken> {
-        let best = self.numbered().fold(None, |best, (trial, _)| self.better(best, trial));
-        if best != self.best { Err(Broken::Best) } else { Ok(()) }
+        if self.whole_front() != self.front { Err(Broken::Front) } else { Ok(()) }
     }
 
     fn check_phase(&self) -> Result<(), Broken> {

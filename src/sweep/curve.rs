@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Constraint, Definition, Goal};
+use crate::spec::{Aggregate, Constraint, Definition, Goal};
 use crate::stopping;
 use crate::sweep::outcome::ObjectiveSeen;
 
@@ -27,12 +27,18 @@ pub struct Mark {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Marks {
-    /// The trial's value.
+    /// The trial's value; of several objectives the first one's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Mark>,
     /// Its best finite value, whatever `aggregate` says: what `target` is compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best: Option<Mark>,
+    /// Its last finite value, where that is not `value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Mark>,
+    /// The objectives after the first, in the definition's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Reached>,
     /// In the definition's order: each constraint's metric at the value's step, else its last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub constraints: Vec<Option<f64>>,
@@ -47,13 +53,48 @@ pub struct Marks {
     pub step: Option<i64>,
 }
 
+/// What a trial reached of an objective after the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reached {
+    /// The one that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Mark>,
+    /// The best finite one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<Mark>,
+}
+
+impl Marks {
+    /// The trial's value of each objective; one, if there is none.
+    pub fn values(&self) -> impl Iterator<Item = Option<Mark>> {
+        std::iter::once(self.value).chain(self.others.iter().map(|other| other.value))
+    }
+
+    /// Its best finite value of each.
+    pub fn bests(&self) -> impl Iterator<Item = Option<Mark>> {
+        std::iter::once(self.best).chain(self.others.iter().map(|other| other.best))
+    }
+
+    /// The last finite value of the first objective.
+    pub fn last(&self) -> Option<Mark> {
+        self.last.or(self.value)
+    }
+}
+
 /// The metrics that the sweep looks at, from its definition; a metric that serves twice is watched once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Watched {
     pub(super) metrics: Vec<Watch>,
-    objective: Option<usize>,
+    objectives: Vec<Aim>,
     stopping: Option<usize>,
     constraints: Vec<usize>,
+}
+
+/// An objective: which of the metrics, and which of its values counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Aim {
+    metric: usize,
+    last_counts: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +107,10 @@ pub(super) struct Watch {
 impl Watched {
     pub(super) fn new(definition: &Definition) -> Self {
         let mut watched = Watched::default();
-        watched.objective = definition.objectives.first().map(|o| watched.add(&o.name, Some(o.goal)));
+        for objective in &definition.objectives {
+            let metric = watched.add(&objective.name, Some(objective.goal));
+            watched.objectives.push(Aim { metric, last_counts: objective.aggregate == Aggregate::Last });
+        }
         watched.stopping = definition.early_terminate.as_ref().map(|s| watched.add(&s.metric, Some(s.goal)));
         for constraint in &definition.constraints {
             let index = watched.add(&constraint.metric, None);
@@ -100,17 +144,15 @@ pub(super) struct Curve {
     series: Vec<Series>,
     /// Of the current attempt, over all metrics.
     last_step: Option<i64>,
-    /// Objective values in a row that were not finite, in this attempt.
-    not_finite: u32,
 }
 
 impl Curve {
     /// Another attempt begins: its steps win over those that are there.
     pub(super) fn next_attempt(&mut self) {
         self.last_step = None;
-        self.not_finite = 0;
         for series in &mut self.series {
             series.reached = None;
+            series.not_finite = 0;
         }
     }
 
@@ -128,9 +170,6 @@ impl Curve {
         for (id, value) in values {
             for (index, watch) in watched.metrics.iter().enumerate().filter(|(_, w)| w.id == Some(*id)) {
                 let back = self.series[index].enter(step, *value, watch.goal);
-                if watched.objective == Some(index) {
-                    self.not_finite = if value.is_finite() { 0 } else { self.not_finite.saturating_add(1) };
-                }
                 if watched.stopping == Some(index) && !back {
                     judged.push(*value);
                 }
@@ -140,35 +179,44 @@ impl Curve {
     }
 
     /// Gives all there is, as numbers, in a fixed order: what a hash is made of.
-    pub(super) fn write(&self, mut give: impl FnMut(&str, &[f64])) {
+    pub(super) fn write(&self, watched: &Watched, mut give: impl FnMut(&str, &[f64])) {
         let step = |step: Option<i64>| step.map_or(f64::NAN, |step| step as f64);
-        give("attempt", &[step(self.last_step), f64::from(self.not_finite)]);
+        let mut streaks: Vec<f64> = self.streaks(watched).map(f64::from).collect();
+        streaks.resize(watched.objectives.len().max(1), 0.0);
+        give("attempt", &[&[step(self.last_step)], streaks.as_slice()].concat());
         for series in &self.series {
             let samples = series.samples.iter().flat_map(|s| [f64::from_bits(s.step as u64), s.value]);
             give("series", &samples.chain([step(series.reached)]).collect::<Vec<_>>());
         }
     }
 
-    pub(super) fn diverged(&self) -> bool {
-        self.not_finite >= DIVERGED_AFTER
+    /// Whether an objective was not finite for so long in a row.
+    pub(super) fn diverged(&self, watched: &Watched) -> bool {
+        self.streaks(watched).any(|streak| streak >= DIVERGED_AFTER)
     }
 
-    /// The best finite value of the objective.
-    pub(super) fn best(&self, watched: &Watched) -> Option<Mark> {
-        watched.objective.and_then(|index| self.series.get(index)).and_then(|series| series.best)
+    /// Of each objective: values in a row that were not finite, in this attempt.
+    fn streaks(&self, watched: &Watched) -> impl Iterator<Item = u32> {
+        watched.objectives.iter().map(|aim| self.of(*aim).map_or(0, |series| series.not_finite))
     }
 
-    fn last(&self, watched: &Watched) -> Option<Mark> {
-        watched.objective.and_then(|index| self.series.get(index)).and_then(Series::last)
+    fn of(&self, aim: Aim) -> Option<&Series> {
+        self.series.get(aim.metric)
     }
 
+    /// The best finite value of each objective.
+    pub(super) fn bests(&self, watched: &Watched) -> impl Iterator<Item = Option<Mark>> {
+        watched.objectives.iter().map(|aim| self.of(*aim)?.best)
+    }
+
+    /// All that an objective needs is that each has a finite value: what is missing of the worst of them.
     pub(super) fn objective_seen(&self, watched: &Watched) -> ObjectiveSeen {
-        let Some(index) = watched.objective else { return ObjectiveSeen::NotWanted };
-        match self.series.get(index) {
+        let seen = watched.objectives.iter().map(|aim| match self.of(*aim) {
             Some(series) if series.best.is_some() => ObjectiveSeen::Finite,
             Some(series) if !series.samples.is_empty() => ObjectiveSeen::NotFinite,
             Some(_) | None => ObjectiveSeen::Never,
-        }
+        });
+        seen.max().unwrap_or(ObjectiveSeen::NotWanted)
     }
 
     /// Each constraint's metric at `step`, else its last value.
@@ -180,19 +228,27 @@ impl Curve {
         watched.constraints.iter().map(value).collect()
     }
 
-    /// Whether the best value so far keeps the constraints.
+    /// Whether the first objective's best value so far keeps the constraints.
     pub(super) fn best_is_feasible(&self, watched: &Watched, constraints: &[Constraint]) -> bool {
-        let step = self.best(watched).map(|best| best.step);
+        let step = self.bests(watched).next().flatten().map(|best| best.step);
         feasible(constraints, &self.constraints_at(watched, step))
     }
 
     /// What stays of this curve when its trial is final.
-    pub(super) fn marks(&self, watched: &Watched, last_counts: bool) -> Marks {
-        let value = if last_counts { self.last(watched) } else { self.best(watched) };
-        let best = self.best(watched);
+    pub(super) fn marks(&self, watched: &Watched) -> Marks {
+        let mut reached = watched.objectives.iter().map(|aim| {
+            let series = self.of(*aim);
+            let best = series.and_then(|series| series.best);
+            let value = if aim.last_counts { series.and_then(Series::last) } else { best };
+            Reached { value, best }
+        });
+        let Reached { value, best } = reached.next().unwrap_or_default();
+        let last = watched.objectives.first().and_then(|aim| self.of(*aim)?.last());
         Marks {
             value,
             best,
+            last: last.filter(|last| Some(*last) != value),
+            others: reached.collect(),
             at_best: self.constraints_at(watched, best.map(|best| best.step)),
             constraints: self.constraints_at(watched, value.map(|value| value.step)),
             rule: None,
@@ -217,6 +273,8 @@ struct Series {
     samples: Vec<Sample>,
     /// The highest step of the current attempt.
     reached: Option<i64>,
+    /// Values in a row that were not finite, in the current attempt.
+    not_finite: u32,
     best: Option<Mark>,
 }
 
@@ -230,6 +288,7 @@ impl Series {
     /// Takes a value in; whether the attempt went back to it.
     fn enter(&mut self, step: i64, value: f64, goal: Goal) -> bool {
         let back = self.reached.is_some_and(|reached| step < reached);
+        self.not_finite = if value.is_finite() { 0 } else { self.not_finite.saturating_add(1) };
         self.reached = Some(self.reached.map_or(step, |reached| reached.max(step)));
         match self.samples.binary_search_by_key(&step, |sample| sample.step) {
             Ok(index) => self.samples[index].value = value,

@@ -60,7 +60,7 @@ fn stop_earned(state: &State) -> Option<Command> {
 }
 
 fn earned(state: &State, trial: Trial, known: &TrialState) -> Option<(StopWhy, Option<Evidence>)> {
-    if known.curve()?.diverged() {
+    if known.curve()?.diverged(&state.watched) {
         return Some((StopWhy::Diverged, None));
     }
     let rule = state.rule.as_ref().filter(|_| !known.spared)?;

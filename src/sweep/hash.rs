@@ -52,7 +52,10 @@ impl State {
         );
         form.field("names", &self.metrics.names());
         form.field("target", &self.at_target);
-        form.field("best", &self.best);
+        form.field("best", &self.best());
+        if self.definition.objectives.len() > 1 {
+            form.field("front", &self.front);
+        }
         if let Some(fit) = &self.fit {
             form.field("fit", fit);
         }
@@ -91,7 +94,7 @@ impl State {
         }
         match &trial.kept {
             Kept::Marks(marks) => form.field("marks", marks),
-            Kept::Curve(curve) => curve.write(|name, numbers| form.numbers(name, numbers)),
+            Kept::Curve(curve) => curve.write(&self.watched, |name, numbers| form.numbers(name, numbers)),
         }
     }
 }

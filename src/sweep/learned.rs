@@ -4,13 +4,15 @@
 //! ([`Question`]) and takes what came of it ([`Suggestion`]). `basis` is the last entry that the question saw, and is
 //! stored with the proposal: whatever the timing, the same question has the same answer.
 
-use crate::search::{Engine, Fit, GridOrderError, Observation, Outcome, Pending, Problem, Reason, Reported};
+use crate::search::{
+    self, Engine, Fit, GridOrderError, Observation, Outcome, Pending, Problem, Reason, Reported,
+};
 use crate::space::Point;
-use crate::spec::{Aggregate, Constraint, Definition, Goal, GridOrder, Method};
+use crate::spec::{Aggregate, Constraint, Definition, Goal, GridOrder, Impute, Method, Objective};
 use crate::stopping::Gains;
 use crate::sweep::lessons;
 use crate::sweep::trial::{Kept, Status, TrialState};
-use crate::sweep::{FailWhy, Marks, Pos, State, StopWhy, Trial, due};
+use crate::sweep::{FailWhy, Mark, Marks, Pos, State, StopWhy, Trial, due};
 
 /// What a proposal is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,13 +50,22 @@ pub struct Suggestion {
 
 /// The problem that a definition describes, to be minimised.
 pub fn problem(definition: &Definition, seed: u64, constraints: usize) -> Problem {
+    let first = definition.objectives.first();
     Problem {
         space: definition.space.clone(),
         objectives: definition.objectives.len().max(1),
         constraints,
         seed,
-        impute: Default::default(),
-        impute_while_running: None,
+        impute: first.map(|first| imputed(first.impute)).unwrap_or_default(),
+        impute_while_running: first.and_then(|first| first.impute_while_running).map(imputed),
+    }
+}
+
+fn imputed(impute: Impute) -> search::Impute {
+    match impute {
+        Impute::Worst => search::Impute::Worst,
+        Impute::Best => search::Impute::Best,
+        Impute::Latest => search::Impute::Latest,
     }
 }
 
@@ -79,11 +90,12 @@ pub fn sign(goal: Goal) -> f64 {
     if goal == Goal::Maximize { -1.0 } else { 1.0 }
 }
 
-/// Whether the stopping rule, if there is one, judges the first objective.
-pub fn judges_objective(definition: &Definition) -> bool {
-    let judged = definition.early_terminate.as_ref().map(|stopping| (&stopping.metric, stopping.goal));
-    let first = definition.objectives.first().map(|first| (&first.name, first.goal));
-    judged.is_none() || judged == first
+/// Which objective the stopping rule judges, if there is one and it judges one.
+pub fn judged_objective(definition: &Definition) -> Option<usize> {
+    let stopping = definition.early_terminate.as_ref()?;
+    let is_judged =
+        |objective: &Objective| (&objective.name, objective.goal) == (&stopping.metric, stopping.goal);
+    definition.objectives.iter().position(is_judged)
 }
 
 impl State {
@@ -120,19 +132,13 @@ impl State {
         suggestion.trial == self.next_trial() && suggestion.version == self.version
     }
 
-    fn sign(&self) -> f64 {
-        self.goal().map_or(1.0, sign)
-    }
-
     fn pending(&self) -> Vec<Pending> {
-        let sign = self.sign();
         let waits = |trial: &TrialState| matches!(trial.status, Status::Queued(_) | Status::Running(_));
         let trials = self.numbered().filter(|(_, trial)| waits(trial));
         trials
             .map(|(number, trial)| {
-                let so_far = |mark: Option<crate::sweep::Mark>| mark.map(|mark| sign * mark.value);
                 let marks = trial.curve().map(|_| self.marks_so_far(number)).unwrap_or_default();
-                let reported = Reported { best: so_far(marks.best), last: so_far(marks.value) };
+                let reported = self.reported(&marks);
                 Pending { trial: number.0, point: trial.point.clone(), reported }
             })
             .collect()
@@ -146,12 +152,12 @@ impl State {
             .filter_map(|(number, trial)| Some((trial.told, number, trial, self.outcome(trial)?)))
             .collect();
         told.sort_by_key(|(at, ..)| *at);
-        if self.rule.is_some() && judges_objective(&self.definition) {
+        if let Some(judged) = judged_objective(&self.definition) {
             let ended: Vec<_> = told.iter().map(|(_, number, _, outcome)| (*number, outcome)).collect();
-            let full = self.full_lengths(&ended);
+            let full = self.full_lengths(judged, &ended);
             for ((.., outcome), full) in told.iter_mut().zip(full) {
                 if let (Outcome::Measured { objectives, .. }, Some(full)) = (outcome, full) {
-                    objectives[0] = full;
+                    objectives[judged] = full;
                 }
             }
         }
@@ -167,19 +173,19 @@ impl State {
         lessons.into_iter().chain(own).collect()
     }
 
-    /// What each stopped trial would have reached, as far as the others tell by now (the gain rule).
-    fn full_lengths(&self, ended: &[(Trial, &Outcome)]) -> Vec<Option<f64>> {
+    /// What each stopped trial would have reached of the judged objective, as far as the others tell by now (the gain
+    /// rule).
+    fn full_lengths(&self, judged: usize, ended: &[(Trial, &Outcome)]) -> Vec<Option<f64>> {
         let Some(rule) = &self.rule else { return vec![None; ended.len()] };
         let value = |outcome: &Outcome, wanted: bool| match outcome {
-            Outcome::Measured { objectives, stopped, .. } if *stopped == wanted => Some(objectives[0]),
+            Outcome::Measured { objectives, stopped, .. } if *stopped == wanted => Some(objectives[judged]),
             Outcome::Measured { .. } | Outcome::Failed(_) => None,
         };
         let courses: Vec<_> =
             ended.iter().map(|(trial, outcome)| rule.course(trial.0, value(outcome, false))).collect();
         let running: Vec<_> = self.live.iter().map(|trial| rule.course(trial.0, None)).collect();
         let gains = Gains::of(courses.iter().chain(&running));
-        let best_counts =
-            self.definition.objectives.first().is_some_and(|first| first.aggregate == Aggregate::Best);
+        let best_counts = self.definition.objectives[judged].aggregate == Aggregate::Best;
         let full = |((_, outcome), course): (&(Trial, &Outcome), &_)| {
             let shown = value(outcome, true)?;
             Some(gains.full_length(course, shown, best_counts)).filter(|full| full.is_finite())
@@ -192,22 +198,24 @@ impl State {
         let Kept::Marks(marks) = &trial.kept else { return None };
         match &trial.status {
             Status::Succeeded => Some(self.measured(marks, false)),
-            Status::Stopped(StopWhy::Diverged) => Some(self.failed(marks)),
+            Status::Stopped(StopWhy::Diverged) => Some(Outcome::Failed(self.reported(marks))),
             Status::Stopped(_) => Some(self.measured(marks, true)),
             Status::Failed(FailWhy::Infrastructure | FailWhy::NotStarted) => None,
-            Status::Failed(_) => Some(self.failed(marks)),
+            Status::Failed(_) => Some(Outcome::Failed(self.reported(marks))),
             Status::Queued(_) | Status::Running(_) | Status::Withdrawn(_) => None,
         }
     }
 
-    fn failed(&self, marks: &Marks) -> Outcome {
-        let minimised = |mark: Option<crate::sweep::Mark>| mark.map(|mark| self.sign() * mark.value);
-        Outcome::Failed(Reported { best: minimised(marks.best), last: minimised(marks.value) })
+    /// What the first objective showed on its way.
+    fn reported(&self, marks: &Marks) -> Reported {
+        let sign = self.definition.objectives.first().map_or(1.0, |first| sign(first.goal));
+        let minimised = |mark: Option<Mark>| mark.map(|mark| sign * mark.value);
+        Reported { best: minimised(marks.best), last: minimised(marks.last()) }
     }
 
     fn measured(&self, marks: &Marks, stopped: bool) -> Outcome {
-        let Some(value) = marks.value.filter(|mark| mark.value.is_finite()) else {
-            return self.failed(marks);
+        let Some(objectives) = self.minimised(marks).filter(|values| !values.is_empty()) else {
+            return Outcome::Failed(self.reported(marks));
         };
         let measured = marks.constraints.iter().copied().chain(std::iter::repeat(None));
         let constraints = self.definition.constraints.iter().zip(measured);
@@ -216,11 +224,7 @@ impl State {
         let constraints = constraints.flat_map(|(constraint, value)| {
             bounds(constraint, value).map(move |excess| excess.unwrap_or(missing))
         });
-        Outcome::Measured {
-            objectives: Box::new([self.sign() * value.value]),
-            constraints: constraints.collect(),
-            stopped,
-        }
+        Outcome::Measured { objectives, constraints: constraints.collect(), stopped }
     }
 }
 

@@ -7,6 +7,7 @@ mod curve;
 mod decide;
 mod due;
 mod event;
+mod front;
 mod hash;
 mod id;
 mod learned;
@@ -29,7 +30,7 @@ mod view;
 pub use apply::{Damaged, Misfit};
 pub use check::Broken;
 pub use command::{Command, Creation, Enqueued, Head, Incoming, Offer, Taken};
-pub use curve::{Mark, Marks};
+pub use curve::{Mark, Marks, Reached};
 pub use decide::{create, decide, decide_report, teller};
 pub use due::{due, lacks_suggestion};
 pub use event::{
@@ -37,7 +38,7 @@ pub use event::{
     Patch, PauseHow, PauseWhy, Placement, Report, RetryWhy, Source, Started, StopWhy, Told, WithdrawWhy,
 };
 pub use id::{Actor, BadId, Fence, Pos, Run, SweepId, TextRef, Timestamp, Trial};
-pub use learned::{Question, Suggestion, engine, judges_objective, problem, sign};
+pub use learned::{Question, Suggestion, engine, judged_objective, problem, sign};
 pub use lessons::{Lesson, Lessons, NoLesson, lessons};
 pub use metrics::allowed as is_metric_name;
 pub use outcome::{FailWhy, Outcome, QueueWhy};

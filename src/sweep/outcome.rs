@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! how the run ended          no stop decided                then: end                 then: requeue
-//! 0, a finite objective      succeeded                      succeeded (too late)      succeeded
+//! 0, each objective finite   succeeded                      succeeded (too late)      succeeded
 //! by itself, otherwise       crash: queued while `retries`  stopped                   as without
 //!                            last, else failed; 0 without
-//!                            objective: failed at once
+//!                            an objective: failed at once
 //! signalled by swath         its timeout: as a crash;       stopped                   queued
 //!                            from outside: queued
 //! lost                       queued; the 6th time: failed   stopped                   queued
@@ -48,7 +48,7 @@ pub enum FailWhy {
     Code(i32),
     /// A signal that swath did not send.
     Signal(i32),
-    /// Exit code 0, and the objective was never reported.
+    /// Exit code 0, and an objective was never reported.
     NoObjective,
     /// Ten values in a row, or all of them, were not finite.
     Diverged,
@@ -90,16 +90,16 @@ pub(super) struct Circumstances {
     pub(super) objective: ObjectiveSeen,
 }
 
-/// What the curve says of the objective.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the curve says of the objective; of several, of the one that is worst off: each is needed. In that order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ObjectiveSeen {
     /// The sweep has none.
     NotWanted,
+    Finite,
     #[default]
     Never,
     /// Never with a finite value.
     NotFinite,
-    Finite,
 }
 
 /// The table of this file's head.

@@ -12,15 +12,15 @@
 use std::collections::BTreeSet;
 
 use crate::search::Fit;
-use crate::spec::{Aggregate, Definition, Goal};
+use crate::spec::{Definition, Goal, Objective};
 use crate::stopping;
-use crate::sweep::curve::{Watched, feasible};
+use crate::sweep::curve::Watched;
 use crate::sweep::metrics::Metrics;
 use crate::sweep::proposals::Proposals;
 use crate::sweep::savings::Tally;
-use crate::sweep::trial::{Live, Rank, Shown, Status, TrialState};
+use crate::sweep::trial::{Live, Rank, Shown, TrialState};
 use crate::sweep::{
-    Actor, Budget, EndWhy, FailWhy, Lesson, Marks, Origin, PauseHow, PauseWhy, Pos, Refusal, SweepId,
+    Actor, Budget, EndWhy, FailWhy, Lesson, Mark, Marks, Origin, PauseHow, PauseWhy, Pos, Refusal, SweepId,
     TextRef, Timestamp, Trial,
 };
 
@@ -113,8 +113,9 @@ pub struct State {
     pub(super) withdrawn: BTreeSet<Trial>,
     pub(super) proposals: Proposals,
     pub(super) ends: Ends,
-    pub(super) best: Option<Trial>,
-    /// Trials whose best feasible value reaches the target.
+    /// Trials that no other beats.
+    pub(super) front: BTreeSet<Trial>,
+    /// Trials whose best feasible values reach the target of every objective that has one.
     pub(super) at_target: BTreeSet<Trial>,
     pub(super) usage: Usage,
     /// The last fit of the method's models.
@@ -201,18 +202,6 @@ impl State {
         u32::try_from(self.trials.len()).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn goal(&self) -> Option<Goal> {
-        self.definition.objectives.first().map(|objective| objective.goal)
-    }
-
-    /// What a trial is ranked by: its value, if it is feasible and the trial succeeded or was stopped.
-    pub(super) fn ranked_value(&self, trial: Trial) -> Option<f64> {
-        let state = self.trial(trial)?;
-        let marks = state.marks()?;
-        let ranks = matches!(state.status, Status::Succeeded | Status::Stopped(_));
-        (ranks && feasible(&self.definition.constraints, &marks.constraints)).then_some(marks.value?.value)
-    }
-
     /// A budget that is used up: what was used when it was found so, and its limit.
     pub(super) fn budget_used(&self) -> Option<(Budget, f64, f64)> {
         [Budget::Wall, Budget::GpuHours].into_iter().find_map(|budget| {
@@ -238,10 +227,8 @@ impl State {
 
     /// What would stay of a trial if it were final now.
     pub(super) fn marks_so_far(&self, trial: Trial) -> Marks {
-        let aggregate = self.definition.objectives.first().map(|o| o.aggregate).unwrap_or_default();
         let curve = self.trial(trial).and_then(TrialState::curve);
-        let mut marks =
-            curve.map(|curve| curve.marks(&self.watched, aggregate == Aggregate::Last)).unwrap_or_default();
+        let mut marks = curve.map(|curve| curve.marks(&self.watched)).unwrap_or_default();
         marks.rule = self.rule.as_ref().and_then(|rule| rule.marks(trial.0)).cloned();
         marks
     }
@@ -262,10 +249,13 @@ impl State {
     }
 }
 
-/// Whether a value reaches the objective's target.
-pub(super) fn reaches_target(definition: &Definition, value: f64) -> bool {
-    let Some(objective) = definition.objectives.first() else { return false };
-    objective.target.is_some_and(|target| value == target || objective.goal.better(value, target))
+/// Whether a trial's best values reach the target of every objective that has one.
+pub(super) fn reaches_target(objectives: &[Objective], bests: impl Iterator<Item = Option<Mark>>) -> bool {
+    let mut aims = objectives.iter().zip(bests).filter_map(|(o, best)| Some((o.goal, o.target?, best)));
+    let reaches = |(goal, target, best): (Goal, f64, Option<Mark>)| {
+        best.is_some_and(|best| best.value == target || goal.better(best.value, target))
+    };
+    aims.next().is_some_and(reaches) && aims.all(reaches)
 }
 
 /// Where a trial lies in the list of them.

@@ -122,8 +122,8 @@ impl State {
         }
         self.note_target(trial, false);
         self.set_status(trial, Status::Queued(Waiting::Retried))?;
-        if self.best == Some(trial) {
-            self.best = (1..=self.trial_count()).map(Trial).fold(None, |best, next| self.better(best, next));
+        if self.front.contains(&trial) {
+            self.front = self.whole_front();
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl State {
         if let Some(marks) = marks {
             self.keep_marks(run.trial, marks)?;
             self.note_early_end(run.trial, outcome);
-            self.best = self.better(self.best, run.trial);
+            self.enter_front(run.trial);
             self.count_length(run.trial, Tally::add);
             self.note_audit(run.trial);
         }
@@ -182,7 +182,7 @@ impl State {
         let has_ended = |state: &TrialState| state.spared && state.length() == Some(Length::Full);
         if self.trial(trial).is_some_and(has_ended) {
             self.tally.audit.ended += 1;
-            self.tally.audit.wrong += u32::from(self.best == Some(trial));
+            self.tally.audit.wrong += u32::from(self.front.contains(&trial));
         }
     }
 
@@ -192,7 +192,7 @@ impl State {
         if let (Some(rule), Some(marks)) = (&mut self.rule, &marks.rule) {
             self.touched.extend(rule.set(trial.0, marks.clone()).into_iter().map(Trial));
         }
-        let reached = marks.best.is_some_and(|best| reaches_target(&self.definition, best.value))
+        let reached = reaches_target(&self.definition.objectives, marks.bests())
             && feasible(&self.definition.constraints, &marks.at_best);
         self.note_target(trial, reached);
         Ok(())
@@ -221,15 +221,6 @@ impl State {
             EarlyEnds::Alike { trials, how } if trials.len() >= EARLY => EarlyEnds::Alike { trials, how },
             EarlyEnds::Alike { .. } | EarlyEnds::Settled => EarlyEnds::Settled,
         };
-    }
-
-    /// The better of two trials; the lower number where they are equal.
-    pub(super) fn better(&self, best: Option<Trial>, next: Trial) -> Option<Trial> {
-        let (Some(goal), Some(value)) = (self.goal(), self.ranked_value(next)) else { return best };
-        let Some(best) = best else { return Some(next) };
-        let Some(there) = self.ranked_value(best) else { return Some(next) };
-        let wins = goal.better(value, there) || (value == there && next < best);
-        Some(if wins { next } else { best })
     }
 
     pub(super) fn resume(&mut self, home: Option<&String>, keep_going: bool) -> Result<(), Misfit> {

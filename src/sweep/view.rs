@@ -41,10 +41,6 @@ pub struct Summary {
     pub live: u32,
     /// `run_cap` in force.
     pub run_cap: Option<u32>,
-    #[allow(missing_docs)]
-    pub best: Option<Trial>,
-    #[allow(missing_docs)]
-    pub best_value: Option<Mark>,
     /// Of the runs that are over.
     pub usage: Usage,
     /// The agent that may start its runs.
@@ -98,8 +94,8 @@ pub struct TrialView {
     pub source: Source,
     /// The newest; 0: it never ran.
     pub attempt: u32,
-    /// Its value: so far, or for good.
-    pub value: Option<Mark>,
+    /// Its value of each objective: so far, or for good.
+    pub values: Vec<Option<Mark>>,
     /// None: the sweep has no constraints.
     pub feasible: Option<bool>,
     /// In the definition's order, where they are known.
@@ -235,11 +231,6 @@ impl State {
         self.rule.as_ref()
     }
 
-    /// The best feasible trial that succeeded or was stopped.
-    pub fn best(&self) -> Option<Trial> {
-        self.best
-    }
-
     /// The trials that failed alike and for which the sweep was paused, and in what way.
     pub fn failed_early(&self) -> Option<(&[Trial], FailWhy)> {
         match &self.early {
@@ -309,8 +300,6 @@ impl State {
             counts: self.counts(),
             live: u32::try_from(self.live.len()).unwrap_or(u32::MAX),
             run_cap: self.definition.run_cap,
-            best: self.best,
-            best_value: self.best.and_then(|best| self.trial(best)?.marks()?.value),
             usage: self.usage,
             home: self.home.clone(),
             tags: self.tags.clone(),
@@ -335,7 +324,7 @@ impl State {
             None => self.marks_so_far(trial),
         };
         if matches!(known.status, Status::Withdrawn(_)) {
-            marks.value = None; // its curve waits for a resume; until then it counts for nothing
+            (marks.value, marks.others) = (None, Vec::new()); // until a resume its curve counts for nothing
         }
         let constrained = !self.definition.constraints.is_empty() && marks.value.is_some();
         Some(TrialView {
@@ -346,7 +335,7 @@ impl State {
             assignment: self.definition.space.assignment(&known.point),
             source: known.source,
             attempt: known.attempt,
-            value: marks.value,
+            values: self.values(&marks).collect(),
             feasible: constrained.then(|| feasible(&self.definition.constraints, &marks.constraints)),
             constraints: marks.constraints,
             step: marks.step,

@@ -14,6 +14,7 @@ mod gpus;
 mod kill;
 mod learn;
 mod logs;
+mod objectives;
 mod optimize;
 mod rooms;
 mod run;

@@ -11,7 +11,7 @@ use crate::search::{Engine, Fit, GridOrderError, History, Observation, Outcome, 
 use crate::space::{Assignment, OutsideSpace, Point, Space};
 use crate::spec::{Aggregate, Definition};
 use crate::stopping::{Gains, Rule, Sample};
-use crate::sweep::{engine, judges_objective, problem, sign};
+use crate::sweep::{engine, judged_objective, problem, sign};
 
 /// The search.
 #[derive(Debug)]
@@ -80,7 +80,8 @@ impl Study {
             constraints: definition.constraints.len(),
             aggregate: definition.objectives.first().map(|first| first.aggregate).unwrap_or_default(),
             rule: definition.stopping_rule(),
-            reports_objective: judges_objective(definition),
+            reports_objective: definition.early_terminate.is_none()
+                || judged_objective(definition) == Some(0),
             reports: 0,
             enqueued: enqueued.collect(),
             started: 0,

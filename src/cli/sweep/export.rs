@@ -11,6 +11,7 @@ use crate::cli::connect;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::format::shell_quote;
+use crate::cli::front;
 use crate::cli::session::Session;
 use crate::cli::{json, output, words};
 use crate::pb;
@@ -198,7 +199,8 @@ fn write_trials(trials: &[pb::Trial], form: Form, out: &mut dyn Write) -> Result
     }
 }
 
-/// Trials as a table: one column a parameter and an objective, groups flattened with dots.
+/// Trials as a table: one column a parameter and an objective, groups flattened with dots; of several objectives, which
+/// trials are on the front.
 fn write_csv(trials: &[pb::Trial], out: &mut dyn Write) -> Result<(), Failure> {
     let rows: Vec<(&pb::Trial, Vec<(String, String)>)> =
         trials.iter().map(|trial| (trial, flat(trial.params.as_ref()))).collect();
@@ -213,8 +215,10 @@ fn write_csv(trials: &[pb::Trial], out: &mut dyn Write) -> Result<(), Failure> {
         .first()
         .map(|trial| trial.objectives.iter().map(|o| o.name.as_str()).collect())
         .unwrap_or_default();
+    let front = (objectives.len() > 1).then(|| front::of(trials));
     let head: Vec<String> = ["trial", "state", "feasible", "attempts", "seconds"]
         .into_iter()
+        .chain(front.is_some().then_some("front"))
         .map(str::to_owned)
         .chain(objectives.iter().map(|name| cell(name)))
         .chain(names.iter().map(|name| cell(&format!("params.{name}"))))
@@ -229,6 +233,7 @@ fn write_csv(trials: &[pb::Trial], out: &mut dyn Write) -> Result<(), Failure> {
             trial.runs.len().to_string(),
             seconds,
         ];
+        row.extend(front.iter().map(|front| front.contains(&trial.trial).to_string()));
         row.extend(trial.objectives.iter().map(|o| o.value.map(csv_number).unwrap_or_default()));
         row.extend(names.iter().map(|name| {
             cells.iter().find(|(other, _)| other == name).map(|(_, value)| cell(value)).unwrap_or_default()

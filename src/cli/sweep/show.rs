@@ -4,9 +4,10 @@ use std::io::{self, Write};
 
 use crate::cli::failure::Failure;
 use crate::cli::format::{age, duration, escape, number, shell_quote};
+use crate::cli::front;
 use crate::cli::session::Session;
 use crate::cli::sweep::model;
-use crate::cli::terminal::is_utf8;
+use crate::cli::terminal::{Stream, is_utf8};
 use crate::cli::words;
 use crate::pb;
 
@@ -55,6 +56,7 @@ pub(crate) fn write_summary(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Resul
     let counts = sweep.counts.unwrap_or_default();
     writeln!(out, " trials   {}   {}", words::progress(sweep), words::counts(&counts))?;
     match &sweep.best {
+        _ if front::has_one(sweep) => write_front(sweep, out)?,
         Some(best) => {
             writeln!(
                 out,
@@ -112,6 +114,20 @@ pub(crate) fn write_summary(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Resul
         write_running(trial, now, utf8, out)?;
     }
     sweep.model.as_ref().map_or(Ok(()), |model| model::write(sweep, model, out))
+}
+
+/// All of the front that there is, in a table.
+fn write_front(sweep: &pb::Sweep, out: &mut dyn Write) -> io::Result<()> {
+    const INDENT: &str = "         ";
+    writeln!(out, " front    {}", front::sentence(sweep))?;
+    if sweep.front.is_empty() {
+        return Ok(());
+    }
+    let width = Stream::Stdout.size().map(|(columns, _)| columns.saturating_sub(INDENT.len()));
+    for line in front::lines(sweep, usize::MAX, width) {
+        writeln!(out, "{INDENT}{line}")?;
+    }
+    Ok(())
 }
 
 fn at_step(trial: &pb::Trial) -> String {

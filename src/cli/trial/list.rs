@@ -2,7 +2,8 @@
 
 use super::State;
 use crate::cli::failure::Failure;
-use crate::cli::format::{duration, number};
+use crate::cli::format::duration;
+use crate::cli::front;
 use crate::cli::output::{self, Format};
 use crate::cli::session::Session;
 use crate::cli::table::{Column, Table};
@@ -17,7 +18,7 @@ pub(crate) struct Args {
     /// Only those in this state
     #[arg(long)]
     state: Option<State>,
-    /// By number, by value (best first), or by duration; a leading - turns it round
+    /// By number, by value (best first, of several objectives the first), or by duration; a leading - turns it round
     #[arg(long, value_name = "KEY", default_value = "trial", allow_hyphen_values = true)]
     sort: String,
     /// At most so many
@@ -66,15 +67,35 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
         talk!("no trials here yet");
         return Ok(());
     }
-    let table = table(&response.trials, session.settings.output.value == Format::Wide);
+    let several = response.trials[0].objectives.len() > 1;
+    let sweep = match several {
+        true => {
+            let sweep = response.trials[0].sweep.clone();
+            session
+                .client
+                .sweeps()
+                .get(pb::GetSweepRequest { sweep, ..Default::default() })
+                .await?
+                .into_inner()
+        }
+        false => pb::Sweep::default(),
+    };
+    let table = table(&response.trials, &sweep, session.settings.output.value == Format::Wide);
     output::table(session.settings, &table, session.out)
 }
 
-fn table(trials: &[pb::Trial], wide: bool) -> Table {
+/// One column an objective; `sweep`, where there are several, says which trials are on the front.
+fn table(trials: &[pb::Trial], sweep: &pb::Sweep, wide: bool) -> Table {
     let objectives: Vec<&str> =
         trials.first().map(|t| t.objectives.iter().map(|o| o.name.as_str()).collect()).unwrap_or_default();
+    let several = objectives.len() > 1;
     let mut columns = vec![Column::number("TRIAL", 0), Column::text("STATE", 0)];
-    columns.push(Column::number("VALUE", 0));
+    if several {
+        columns.extend(objectives.iter().map(|name| Column::metric(name)));
+        columns.push(Column::text("FRONT", 1));
+    } else {
+        columns.push(Column::number("VALUE", 0));
+    }
     columns.extend([
         Column::number("STEP", 2),
         Column::text("TIME", 3),
@@ -86,17 +107,20 @@ fn table(trials: &[pb::Trial], wide: bool) -> Table {
     }
     let mut table = Table::new(columns);
     for trial in trials {
-        let value = trial.objectives.iter().filter_map(|o| o.value).map(number).collect::<Vec<_>>().join(" ");
         let step = trial.objectives.first().and_then(|o| o.step).or(trial.last_step);
-        let mut row = vec![
-            trial.trial.to_string(),
-            words::trial_state(trial).to_owned(),
-            value,
+        let mut row = vec![trial.trial.to_string(), words::trial_state(trial).to_owned()];
+        row.extend(front::values(trial));
+        if several {
+            row.push(if front::has(sweep, trial) { "yes".to_owned() } else { String::new() });
+        } else if objectives.is_empty() {
+            row.push(String::new());
+        }
+        row.extend([
             step.map(|step| step.to_string()).unwrap_or_default(),
             words::trial_duration(trial).map(duration).unwrap_or_default(),
             words::parameters(trial.params.as_ref()),
             note(trial),
-        ];
+        ]);
         if wide {
             row.extend([
                 trial.rank.map(|rank| rank.to_string()).unwrap_or_default(),

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use crate::cli::failure::Failure;
 use crate::cli::format::{bytes, duration, escape, number, shell_quote};
+use crate::cli::front;
 use crate::cli::reference::TrialRef;
 use crate::cli::session::Session;
 use crate::cli::terminal::is_utf8;
@@ -37,9 +38,24 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
     if session.settings.quiet {
         writeln!(session.out, "{}/{}", trial.sweep, trial.trial)?;
     } else if !session.print_data(&trial)? {
-        write(&trial, session.out)?;
+        let place = place(&trial, session).await?;
+        write(&trial, &place, session.out)?;
     }
     Ok(())
+}
+
+/// Where the trial stands among the others, in a word.
+async fn place(trial: &pb::Trial, session: &mut Session<'_>) -> Result<String, Failure> {
+    Ok(match trial.rank {
+        Some(1) => "   best".to_owned(),
+        Some(rank) => format!("   rank {rank}"),
+        None if trial.objectives.len() > 1 => {
+            let request = pb::GetSweepRequest { sweep: trial.sweep.clone(), ..Default::default() };
+            let sweep = session.client.sweeps().get(request).await?.into_inner();
+            if front::has(&sweep, trial) { "   on the front".to_owned() } else { String::new() }
+        }
+        None => String::new(),
+    })
 }
 
 /// The request for a trial as it was typed.
@@ -48,17 +64,14 @@ pub(super) fn request(trial: &TrialRef, sweep: Option<&str>) -> Result<pb::GetTr
     Ok(pb::GetTrialRequest { sweep: trial.sweep(sweep)?, trial: number, best: number == 0 })
 }
 
-fn write(trial: &pb::Trial, out: &mut dyn Write) -> io::Result<()> {
-    let rank =
-        trial.rank.map(|rank| if rank == 1 { "   best".to_owned() } else { format!("   rank {rank}") });
+fn write(trial: &pb::Trial, place: &str, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "{}/{}  {}   {}{}",
+        "{}/{}  {}   {}{place}",
         trial.sweep,
         trial.trial,
         words::trial_state(trial),
         words::values(&trial.objectives),
-        rank.unwrap_or_default()
     )?;
     if !trial.reason.is_empty() {
         writeln!(out, " why         {}", escape(&trial.reason))?;

@@ -8,7 +8,7 @@ use crate::search::bayes::target::Facts;
 use crate::search::bayes::{Bayes, MANY_PENDING, Model, Scale};
 use crate::search::gp::acquisition::{Acquisition, Gain, OPTIMISM};
 use crate::search::gp::chebyshev::Chebyshev;
-use crate::search::gp::ehvi::{Hypervolume, front};
+use crate::search::gp::ehvi::Hypervolume;
 use crate::search::gp::kernel::{Layout, Rows};
 use crate::search::gp::posterior::Posterior;
 use crate::search::{Expected, Hindrance, History};
@@ -16,7 +16,7 @@ use crate::space::{normal_quantile, stream, uniform};
 
 /// Normal draws of a scalarisation.
 const DRAWS: usize = 64;
-/// The reference lies so much of the front's range beyond its worst.
+/// The reference lies so much of the points' range beyond their worst.
 const BEYOND: f64 = 0.1;
 /// So many of the best points are asked where the optimum can still be.
 const ASKED: usize = 64;
@@ -173,12 +173,12 @@ impl Bayes {
                 Gain::Improvement { best: first.means[0] }
             }
             [first, second] => {
-                let mut front: Vec<[f64; 2]> =
+                let mut all: Vec<[f64; 2]> =
                     points.iter().map(|seen| [seen.means[0], seen.means[1]]).collect();
                 let expected = [first.0.bounds(believed).mean, second.0.bounds(believed).mean];
-                front.extend(expected[0].iter().zip(&expected[1]).map(|(a, b)| [*a, *b]));
-                let reference = reference(&front);
-                Gain::Hypervolume(Hypervolume::new(&front, reference))
+                all.extend(expected[0].iter().zip(&expected[1]).map(|(a, b)| [*a, *b]));
+                let reference = reference(&all);
+                Gain::Hypervolume(Hypervolume::new(&all, reference))
             }
             several => Gain::Scalarised(self.scalarisation(several.len(), points, trial)),
         }
@@ -281,12 +281,11 @@ fn knowledge(posterior: &Posterior, mut rows: Rows, believed: &Rows) -> Gain {
     Gain::Knowledge { target }
 }
 
-/// Beyond the worst of the front by a part of its range, in each objective; of all points where the front is one.
+/// Beyond the worst of all points by a part of their range, in each objective: beyond the worst of the front alone
+/// nothing farther out than its ends would ever be looked for.
 fn reference(points: &[[f64; 2]]) -> [f64; 2] {
-    let front = front(points);
-    let of = if front.len() > 1 { &front[..] } else { points };
     std::array::from_fn(|j| {
-        let (low, high) = of
+        let (low, high) = points
             .iter()
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(p[j]), high.max(p[j])));
         high + BEYOND * (high - low).max(1e-6)

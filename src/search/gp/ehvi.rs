@@ -26,7 +26,7 @@ pub(crate) struct Hypervolume {
 }
 
 /// The points that no other dominates, by their first value; equal ones once.
-pub(crate) fn front(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+pub(super) fn front(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
     let mut sorted = points.to_vec();
     sorted.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
     let mut front: Vec<[f64; 2]> = Vec::new();

@@ -50,7 +50,7 @@ fn ending(state: &State, why: EndWhy) -> Vec<Body> {
 pub(super) fn finish(state: &State) -> Result<Vec<Body>, Refusal> {
     match &state.phase {
         SweepPhase::Ending(why) if state.live.is_empty() && state.queue.is_empty() => {
-            Ok(vec![Body::SweepEnded { why: *why, best: state.best }])
+            Ok(vec![Body::SweepEnded { why: *why, best: state.best() }])
         }
         SweepPhase::Ended(_) => Ok(Vec::new()),
         SweepPhase::Running | SweepPhase::Paused { .. } | SweepPhase::Ending(_) => {

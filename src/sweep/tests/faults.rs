@@ -61,7 +61,7 @@ fn f54_a_run_whose_machine_lost_it_is_lost_and_its_trial_queued_again() {
     world.losses(again, &[4.0]);
     world.exit(again, 0);
     let view = world.state.trial_view(Trial(1)).expect("the trial exists");
-    let value = view.value.map(|mark| (mark.value, mark.step));
+    let value = view.values[0].map(|mark| (mark.value, mark.step));
     assert_eq!(value, Some((2.0, 1)), "the attempts are one curve, the later one wins at step 0");
     world.assert_folds();
 }
@@ -132,7 +132,7 @@ fn f70_a_final_trial_is_retried_with_and_without_a_restart_before() {
     }
     assert_eq!(world.state.hash(), restarted.state.hash());
     let view = world.state.trial_view(Trial(1)).expect("the trial exists");
-    assert_eq!(view.value.map(|mark| mark.value), Some(9.0), "the curve begins anew");
+    assert_eq!(view.values[0].map(|mark| mark.value), Some(9.0), "the curve begins anew");
 }
 
 #[test]

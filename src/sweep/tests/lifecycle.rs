@@ -63,7 +63,8 @@ fn a_stopped_sweep_never_runs_again() {
 
 #[test]
 fn a_trial_that_ran_and_was_withdrawn_has_no_value_until_it_runs_again() {
-    let value = |world: &World| world.state.trial_view(Trial(1)).and_then(|view| view.value).map(|v| v.value);
+    let value =
+        |world: &World| world.state.trial_view(Trial(1)).and_then(|view| view.values[0]).map(|v| v.value);
     for withdraw in [Command::StopTrial { trial: Trial(1) }, Command::Stop] {
         let mut world = World::new(json!({"runCap": 5, "constraints": [{"metric": "loss", "max": 9.0}]}));
         let run = world.running();

@@ -5,6 +5,7 @@ mod faults;
 mod golden;
 mod learning;
 mod lifecycle;
+mod objectives;
 mod outcomes;
 mod random;
 mod rules;

@@ -46,7 +46,11 @@ fn any_definition(rng: &mut ChaCha8Rng) -> Value {
     }
     let target = if rng.random_range(0..4) == 0 { json!(0.02) } else { Value::Null };
     let aggregate = if rng.random() { "best" } else { "last" };
-    more["objectives"] = json!([{"name": "loss", "target": target, "aggregate": aggregate}]);
+    let mut objectives = vec![json!({"name": "loss", "target": target, "aggregate": aggregate})];
+    if rng.random_range(0..3) == 0 {
+        objectives.push(json!({"name": "size", "goal": "maximize"}));
+    }
+    more["objectives"] = json!(objectives);
     if rng.random() {
         more["enqueue"] = json!([{"lr": 0.2, "width": 3}]);
     }

@@ -14,7 +14,7 @@ fn hyperband(bands: &[u64], eta: f64, strict: bool) -> Value {
 
 fn value(world: &World, trial: u32) -> Option<(f64, i64)> {
     let view = world.state.trial_view(Trial(trial)).expect("the trial exists");
-    view.value.map(|mark| (mark.value, mark.step))
+    view.values[0].map(|mark| (mark.value, mark.step))
 }
 
 fn stopped(world: &World, trial: u32) -> Option<(AfterStop, StopWhy)> {

@@ -4,6 +4,7 @@ mod bad_input;
 mod broken;
 mod corpus;
 mod look;
+mod objectives;
 
 use swath::spec::{self, Code, Overrides, Parsed, Severity};
 
