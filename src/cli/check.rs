@@ -12,11 +12,12 @@ use crate::cli::failure::Failure;
 use crate::cli::settings::Settings;
 use crate::cli::sweep_file::{self, SweepFile};
 use crate::cli::terminal::Stream;
-use crate::search::{Given, GridSearch, random};
+use crate::search::{History, Pending, Reported};
 use crate::space::{Assignment, Point};
 use crate::spec::{
-    self, Code, Definition, Diagnostic, GridOrder, Method, Overrides, Parsed, command, unsupported,
+    self, Code, Definition, Diagnostic, Method, Overrides, Parsed, command, unsupported,
 };
+use crate::sweep;
 
 /// Is this sweep file right, what will it do
 #[derive(Debug, clap::Args)]
@@ -178,22 +179,19 @@ fn first(definition: &Definition) -> Option<Point> {
     }
 }
 
-/// The first points that the method would propose; those of methods that come later are random.
+/// The points of the first trials: the file's own, then what the method proposes while no result is there.
 fn points(definition: &Definition, n: u32) -> Vec<Point> {
-    let (n, seed) = (n.min(MOST), definition.seed.unwrap_or(0));
-    let space = &definition.space;
-    if definition.method != Method::Grid {
-        return (1..=n).map(|trial| random(space, seed, trial)).collect();
+    let problem = sweep::problem(definition, definition.seed.unwrap_or(0), 0);
+    let Ok(mut engine) = sweep::engine(definition, &problem) else { return Vec::new() };
+    let mut pending: Vec<Pending> = Vec::new();
+    for trial in 1..=n.min(MOST) {
+        let written = definition.enqueue.get(pending.len()).map(|start| definition.space.point(start).ok());
+        let history = History { observations: &[], pending: &pending };
+        let point = written.unwrap_or_else(|| engine.propose(trial, &history).ok().map(|p| p.proposal.point));
+        let Some(point) = point else { break };
+        pending.push(Pending { trial, point, reported: Reported::default() });
     }
-    let shuffled = (definition.order == GridOrder::Shuffled).then_some(seed);
-    let Ok(search) = GridSearch::new(space, shuffled) else { return Vec::new() };
-    let mut given = Given::default();
-    let mut points = Vec::new();
-    while let Some((index, point)) = search.propose(&given).filter(|_| points.len() < n as usize) {
-        given.proposed(index);
-        points.push(point);
-    }
-    points
+    pending.into_iter().map(|trial| trial.point).collect()
 }
 
 fn argv(definition: &Definition, point: &Point) -> Option<Vec<String>> {
@@ -204,12 +202,9 @@ fn argv(definition: &Definition, point: &Point) -> Option<Vec<String>> {
 
 fn proposals(definition: &Definition, args: &Args, out: &mut dyn Write) -> io::Result<()> {
     let asked = args.commands.or(args.points).is_some();
-    if asked && !matches!(definition.method, Method::Grid | Method::Random) {
+    if asked && matches!(definition.method, Method::Bayes | Method::Tpe | Method::Cmaes) {
         let method = definition.method.word();
-        writeln!(
-            out,
-            " {method} proposes from results; before there are any, points such as these, drawn at random:"
-        )?;
+        writeln!(out, " {method} proposes from results; while there are none, these:")?;
     }
     for point in points(definition, args.commands.unwrap_or(0)) {
         match argv(definition, &point) {
