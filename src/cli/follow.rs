@@ -193,12 +193,14 @@ impl Follower<'_> {
     /// Takes in entries of the log. True: the sweep is over.
     async fn take(&mut self, message: &pb::WatchResponse) -> Result<bool, Failure> {
         self.log.from = self.log.from.max(message.pos + 1);
-        if self.view.wants(message) || closes(message, &self.sweep) || self.enough.is_some() {
+        let closes = closes(message, &self.sweep);
+        if self.view.wants(message) || closes || self.enough.is_some() {
             self.sweep = self.log.get().await?;
             self.view.take(message, &self.sweep, &self.log.client).await?;
         }
         let is_enough = self.enough.is_some_and(|enough| enough(&self.sweep));
-        Ok(is_enough || is_over(&self.sweep, self.agent.is_some() || self.asked.is_some()))
+        // Of a sweep that a look found over the last entries may be still to come, and the line of its last trial.
+        Ok(is_enough || closes && is_over(&self.sweep, self.agent.is_some() || self.asked.is_some()))
     }
 
     /// Does what was asked for; with what code that ends the view, if it does.
