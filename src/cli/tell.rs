@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cli::failure::Failure;
-use crate::cli::format::escape;
+use crate::cli::format::{count, escape};
 use crate::cli::output::{self, Format};
 use crate::cli::reference::TrialRef;
 use crate::cli::session::{Session, request_id};
@@ -64,6 +64,10 @@ pub(super) async fn run(args: Args, session: &mut Session<'_>) -> Result<(), Fai
             Format::Table | Format::Wide | Format::Json => Format::Json,
         };
         output::document(format, &json::of(&response), session.out)?;
+    }
+    if response.left_out > 0 {
+        let left_out = count(response.left_out, "value");
+        talk!("note: {left_out} left out: the sweep has all the names of metrics that it may have");
     }
     if !response.why.is_empty() {
         talk!("{}: {}", response.run, escape(&response.why));

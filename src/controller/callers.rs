@@ -8,6 +8,7 @@
 //! after a start, and after a gap in which this process stood still, everybody has a full new term.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -28,10 +29,10 @@ use crate::sweep::{
 const MOST: u32 = 1000;
 /// Of an ask that names none.
 const LEASE: Duration = Duration::from_secs(3600);
-/// Where a request that was given nothing has its first entry.
-const NOTHING: Pos = Pos(0);
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 const LONGEST_LEASE: Duration = Duration::from_secs(366 * 86_400);
+/// Where a request that was given nothing has its first entry.
+const NOTHING: Pos = Pos(0);
 
 /// An ask that is served, or waits for the one before it.
 #[derive(Debug)]
@@ -53,6 +54,11 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn into_replies(self) -> impl Iterator<Item = oneshot::Sender<Result<Answer, Refused>>> {
         self.replies.into_iter()
+    }
+
+    /// Nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool {
+        self.replies.iter().all(oneshot::Sender::is_closed)
     }
 
     fn wanted(&self) -> usize {
@@ -79,42 +85,45 @@ impl Core {
             let used = Before::used(&request.request_id);
             return self.answer(reply, Err(used));
         }
-        match self.new_caller(id, request.clone(), &actor, &call, now) {
-            Ok(Ok(mut caller)) => {
+        let before = self.who(&actor).and_then(|who| {
+            let before = self.before(&who, &request.request_id, &call, now)?;
+            Ok((who, before))
+        });
+        let caller = match before {
+            Ok((_, Before::InBatch(answer))) => return self.answer(reply, *answer),
+            Ok((who, Before::Nothing { args })) => self.new_caller(id, request, who, args, None),
+            Ok((who, Before::Stored { args, pos })) => self.new_caller(id, request, who, args, Some(pos)),
+            Err(refused) => Err(refused),
+        };
+        match caller {
+            Ok(mut caller) => {
                 caller.replies.push(reply);
                 self.callers.entry(id).or_default().push_back(caller);
                 self.dirty.insert(id);
             }
-            Ok(Err(answer)) => self.answer(reply, answer),
             Err(refused) => self.answer(reply, Err(refused)),
         }
     }
 
-    /// A caller to be served, or what was answered in this batch.
+    /// A caller to be served; `at`: where the entries begin that an equal request made before.
     fn new_caller(
-        &mut self,
+        &self,
         id: SweepId,
-        request: pb::AskRequest,
-        name: &std::sync::Arc<str>,
-        call: &Call,
-        now: Now,
-    ) -> Result<Result<Caller, Result<Answer, Refused>>, Refused> {
+        request: &pb::AskRequest,
+        who: Who,
+        args: [u8; 32],
+        at: Option<Pos>,
+    ) -> Result<Caller, Refused> {
         if request.n > MOST {
             return Err(Refused::invalid("n", format!("n is {}; allowed are 1 to {MOST}", request.n)));
         }
         let lease = lease(request.lease.as_ref())?;
-        let who = self.who(name)?;
-        let (args, at) = match self.before(&who, &request.request_id, call, now)? {
-            Before::Nothing { args } => (args, None),
-            Before::InBatch(answer) => return Ok(Err(*answer)),
-            Before::Stored { args, pos } => (args, Some(pos)),
-        };
         if at.is_none() && self.sweeps.get(&id).is_some_and(|loaded| loaded.state.is_hidden()) {
             return Err(Refusal::Hidden.into());
         }
         let given = at.filter(|at| *at != NOTHING).map_or(Ok(Vec::new()), |at| self.given_from(id, at))?;
-        let is_repeated = at.is_some();
-        Ok(Ok(Caller { who, request, lease, args, at, is_repeated, given, replies: Vec::new() }))
+        let (is_repeated, request) = (at.is_some(), request.clone());
+        Ok(Caller { who, request, lease, args, at, is_repeated, given, replies: Vec::new() })
     }
 
     /// The runs that an ask was given, whose first entry was `at`.
@@ -140,7 +149,9 @@ impl Core {
             return;
         }
         while let Some(mut caller) = self.callers.get_mut(&id).and_then(VecDeque::pop_front) {
-            if self.serve(id, &mut caller, now) {
+            if caller.is_abandoned() {
+                continue; // what it was given is kept for it, until the leases are over
+            } else if self.serve(id, &mut caller, now) {
                 self.answer_caller(id, caller, now);
             } else {
                 self.callers.entry(id).or_default().push_front(caller);
@@ -196,7 +207,7 @@ impl Core {
         let answer = self.given_to_caller(id, &caller, now).map(Answer::AskForTrials);
         let request_id = &caller.request.request_id;
         if !request_id.is_empty() {
-            let key = (std::sync::Arc::clone(&caller.who.name), request_id.clone());
+            let key = (Arc::clone(&caller.who.name), request_id.clone());
             self.pending.requests.insert(key, (caller.args, answer.clone()));
         }
         caller.into_replies().for_each(|reply| self.answer(reply, answer.clone()));

@@ -10,8 +10,8 @@ use crate::pb;
 use crate::spec::Definition;
 use crate::store::Digest;
 use crate::sweep::{
-    Body, EndWhy, Event, Exit, Fence, Outcome, PauseWhy, Pos, Report, Shown, State, StopWhy, SweepPhase,
-    TextRef, Timestamp, Trial, TrialView,
+    Body, EndWhy, Event, Exit, Fence, Outcome, PauseWhy, Pos, Report, Shown, State, SweepPhase, TextRef,
+    Timestamp, Trial, TrialView,
 };
 
 /// Points of a curve that a live view is given.
@@ -241,12 +241,6 @@ impl Loaded {
                     (live.started, live.started_at) = (Some(now), event.at);
                 }
             }
-            Body::StopDecided { run, .. } => {
-                let patience = self.patience(run.trial).map(|patience| now + patience);
-                if let Some(live) = self.runs.get_mut(&run.trial) {
-                    live.lease_end = live.lease_end.min(patience);
-                }
-            }
             Body::RunEnded { run, ended, marks, outcome } => {
                 if let Exit::NotStartedHere { why } = &ended.exit {
                     self.tally.not_started.clone_from(why);
@@ -276,25 +270,15 @@ impl Loaded {
         }
     }
 
-    /// How long the caller that has a trial may say nothing: its lease, or, where it holds up a pause or an end, as long as
-    /// a process that was told to stop.
-    fn patience(&self, trial: Trial) -> Option<Duration> {
-        let run = self.state.live_run(trial)?;
-        let lease = Duration::from_millis(run.lease?.ms);
-        let by_sweep =
-            matches!(run.phase.stop(), Some((_, StopWhy::Person | StopWhy::Budget | StopWhy::Paused)));
-        let is_waited_for = by_sweep && *self.state.phase() != SweepPhase::Running;
-        Some(if is_waited_for { lease.min(self.state.definition().grace) } else { lease })
-    }
-
     /// The lease of a trial begins anew. False: no caller has it.
     pub(super) fn renew_lease(&mut self, trial: Trial, now: Now) -> bool {
-        let Some(patience) = self.patience(trial) else { return false };
+        let Some(lease) = self.state.live_run(trial).and_then(|run| run.lease) else { return false };
+        let lease = Duration::from_millis(lease.ms);
         if let Some(live) = self.runs.get_mut(&trial) {
-            live.lease_end = Some(now.mono + patience);
+            live.lease_end = Some(now.mono + lease);
         }
         if let Some(run) = self.rows.get_mut(&trial).and_then(|row| row.runs.last_mut()) {
-            run.lease_end = Some(pb::timestamp(now.at.after(patience)));
+            run.lease_end = Some(pb::timestamp(now.at.after(lease)));
         }
         true
     }
@@ -393,7 +377,7 @@ impl Loaded {
                 stopped: counts.stopped,
                 failed: counts.failed,
                 infeasible: self.tally.infeasible,
-                placed: u32::try_from(self.runs.len()).unwrap_or(u32::MAX),
+                placed: u32::try_from(self.state.placed()).unwrap_or(u32::MAX),
             }),
             trend: self.tally.trend.clone(),
             since_gain: self.tally.since_gain,

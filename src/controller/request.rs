@@ -53,7 +53,11 @@ impl Core {
         }
         let key = (Arc::clone(&who.name), id.to_owned());
         if let Some((known, answer)) = self.pending.requests.get(&key) {
-            return if *known == args { Ok(Before::InBatch(Box::new(answer.clone()))) } else { Err(Before::used(id)) };
+            return if *known == args {
+                Ok(Before::InBatch(Box::new(answer.clone())))
+            } else {
+                Err(Before::used(id))
+            };
         }
         let stored = self.store.request(who.actor, id.as_bytes(), now.at);
         match stored.map_err(|error| internal(&error.to_string()))? {

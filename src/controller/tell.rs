@@ -26,9 +26,10 @@ impl Core {
         let attempt = Some(request.attempt).filter(|attempt| *attempt > 0);
         let fence = Some(request.fence).filter(|fence| *fence > 0).map(Fence);
         let run = teller(&self.sweeps[&id].state, trial, attempt, fence)?;
-        if !request.metrics.is_empty() {
-            self.take_metrics(id, &run, request, now)?;
-        }
+        let left_out = match request.metrics.is_empty() {
+            true => 0,
+            false => self.take_metrics(id, &run, request, now)?,
+        };
         match end {
             None => self.renew_lease(id, trial, now),
             Some(told) => {
@@ -40,16 +41,17 @@ impl Core {
         // What the rules make of it is part of the answer.
         let itself = self.itself();
         self.follow_up(id, &itself, now);
-        Ok(Answer::TellTrial(self.standing(id, run.run)))
+        Ok(Answer::TellTrial(pb::TellResponse { left_out, ..self.standing(id, run.run) }))
     }
 
+    /// Takes in a report; returns how many of its values were left out.
     fn take_metrics(
         &mut self,
         id: SweepId,
         run: &RunView,
         request: &pb::TellRequest,
         now: Now,
-    ) -> Result<(), Refused> {
+    ) -> Result<u32, Refused> {
         let incoming = Incoming {
             run: run.run,
             fence: run.fence,
@@ -59,11 +61,7 @@ impl Core {
             values: request.metrics.iter().map(|(name, value)| (name.clone(), *value)).collect(),
             source: 0,
         };
-        let left_out = self.report(id, &incoming, now)?;
-        if left_out > 0 {
-            tracing::warn!(sweep = %id, run = %run.run, left_out, "the sweep keeps no more names of metrics");
-        }
-        Ok(())
+        self.report(id, &incoming, now)
     }
 
     /// The end of a run as its caller says it.
@@ -101,7 +99,7 @@ impl Core {
             Some(shown) if stop => shown.stop.clone(),
             _ => row.reason.clone(),
         };
-        pb::TellResponse { stop, why, state: row.state, run: format!("{id}/{run}") }
+        pb::TellResponse { stop, why, state: row.state, run: format!("{id}/{run}"), left_out: 0 }
     }
 }
 

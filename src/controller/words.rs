@@ -25,7 +25,8 @@ pub(super) fn of_no_more(state: &State) -> String {
             format!("all its trials are given out; {open} of them are not over")
         }
         SweepPhase::Running => "it has no trial to give".to_owned(),
-        SweepPhase::Paused { .. } | SweepPhase::Ending(_) => of_sweep(phase),
+        SweepPhase::Paused { .. } => format!("the sweep is {}", of_sweep(phase)),
+        SweepPhase::Ending(_) => of_sweep(phase),
         SweepPhase::Ended(_) => format!("the sweep is {}: {}", phase.word(), of_sweep(phase)),
     }
 }

@@ -253,6 +253,7 @@ pub fn lost(why: LostWhy) -> &'static str {
         LostWhy::Replaced => "its agent was silent, and another took the trial",
         LostWhy::Silent => "its agent was silent when the run had to end",
         LostWhy::Lease => "its caller said nothing for as long as its lease was",
+        LostWhy::Ended => "the sweep ended before its caller told its end",
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use crate::sweep::decide::stops_runs;
 use crate::sweep::outcome::LOSSES_SURVIVED;
 use crate::sweep::state::{Ends, SweepPhase};
-use crate::sweep::trial::{Kept, Status};
+use crate::sweep::trial::{Kept, Live, Status};
 use crate::sweep::{AfterStop, PauseHow, State, Trial};
 
 /// An invariant that does not hold.
@@ -94,7 +94,8 @@ impl State {
 
     fn check_phase(&self) -> Result<(), Broken> {
         let told = |at_least: AfterStop| {
-            self.live().all(|(_, _, l)| l.phase.stop().is_some_and(|(t, _)| t >= at_least))
+            let of_callers = |live: &Live| at_least == AfterStop::Requeue && live.lease.is_some();
+            self.live().all(|(_, _, l)| of_callers(l) || l.phase.stop().is_some_and(|(t, _)| t >= at_least))
         };
         let holds = match &self.phase {
             SweepPhase::Ended(_) => self.live.is_empty() && self.queue.is_empty(),

@@ -11,8 +11,8 @@ use crate::sweep::decide::stops_runs;
 use crate::sweep::state::{EarlyEnds, TRIALS};
 use crate::sweep::trial::{Live, TrialState};
 use crate::sweep::{
-    AfterStop, Budget, Command, EndWhy, Evidence, Offer, PauseHow, PauseWhy, State, StopWhy, SweepPhase,
-    Trial,
+    AfterStop, Budget, Command, EndWhy, Evidence, LostWhy, Offer, PauseHow, PauseWhy, State, StopWhy,
+    SweepPhase, Trial,
 };
 
 /// Runs in a row that a machine could not start: something is wrong with all of them.
@@ -25,6 +25,7 @@ pub fn due(state: &State, offer: Option<&Offer>) -> Option<Command> {
     }
     stop_earned(state)
         .or_else(|| trouble(state))
+        .or_else(|| taken_back(state))
         .or_else(|| ending(state))
         .or_else(|| offer.and_then(|offer| assignment(state, offer)))
 }
@@ -94,6 +95,14 @@ fn trouble(state: &State) -> Option<Command> {
         return None;
     };
     Some(Command::Pause { how: PauseHow::Drain, why })
+}
+
+/// A caller's run in a sweep that stops what runs: there is no process to wait for.
+fn taken_back(state: &State) -> Option<Command> {
+    let SweepPhase::Ending(why) = &state.phase else { return None };
+    let trial = state.asked.first().filter(|_| stops_runs(*why))?;
+    let known = state.trial(*trial)?;
+    Some(Command::Lost { run: known.run(*trial), fence: known.live()?.fence, why: LostWhy::Ended })
 }
 
 fn ending(state: &State) -> Option<Command> {

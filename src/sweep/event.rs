@@ -580,6 +580,8 @@ pub enum LostWhy {
     Silent,
     /// Its caller said nothing for as long as its lease was.
     Lease,
+    /// Its sweep stopped what ran, and nobody waits for callers.
+    Ended,
 }
 
 /// Which budget.

@@ -143,6 +143,28 @@ fn rules_stop_what_is_told_and_ends_have_their_words() {
 }
 
 #[test]
+fn a_pause_leaves_callers_their_trials_and_a_stop_takes_them() {
+    let (home, id) = asked(SPACE);
+    let given = ask(&home, &[&id, "-n", "3"]);
+    home.swath(&["sweep", "pause", &id, "--now"]).expect(0);
+    let none = home.swath(&["ask", &id]).expect(0);
+    assert!(none.out.is_empty() && none.err.contains("the sweep is paused"), "{}", none.err);
+    home.swath(&["tell", run_of(&given[0]), "loss=0.4"]).expect(0);
+    home.swath(&["sweep", "resume", &id]).expect(0);
+    home.swath(&["tell", run_of(&given[1]), "loss=0.3", "--step", "1"]).expect(0);
+    home.swath(&["trial", "stop", run_of(&given[1])]).expect(0);
+    let told = home.swath(&["tell", run_of(&given[1]), "loss=0.3", "--step", "2"]).expect(0).json();
+    assert_eq!((&told["stop"], &told["why"]), (&Json::from(true), &Json::from("stopped by a person")));
+    home.swath(&["sweep", "stop", &id]).expect(0);
+    let show = home.swath(&["sweep", "show", &id, "-o", "json"]).expect(0).json();
+    assert_eq!((&show["state"], &show["counts"]["stopped"]), (&Json::from("STOPPED"), &Json::from(2)));
+    let late = home.swath(&["tell", run_of(&given[2]), "loss=0.1"]).expect(7).err;
+    assert!(late.contains("trial 3 is stopped"), "{late}");
+    let none = home.swath(&["ask", &id]).expect(0);
+    assert!(none.err.contains("the sweep is stopped: stopped by a person"), "{}", none.err);
+}
+
+#[test]
 fn what_cannot_be_told_is_refused() {
     let (home, id) = asked(SPACE);
     let (_holder, other) = holder(&home);

@@ -41,10 +41,10 @@ pub(super) fn trial(state: &State, trial: Trial) -> Result<Vec<Body>, Refusal> {
     }
 }
 
-/// Stops everything that runs.
+/// Stops everything that runs; a pause leaves callers their trials.
 pub(super) fn all(state: &State, then: AfterStop, why: StopWhy) -> impl Iterator<Item = Body> {
     state
         .live()
-        .filter(move |(_, _, live)| is_new(live, then))
+        .filter(move |(_, _, live)| is_new(live, then) && (then == AfterStop::End || live.lease.is_none()))
         .map(move |(trial, known, _)| Body::StopDecided { run: known.run(trial), then, why, evidence: None })
 }

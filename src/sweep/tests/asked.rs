@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::sweep::testing::World;
 use crate::sweep::{
-    Command, EndWhy, EndedHow, FailWhy, Fence, LostWhy, PauseHow, PauseWhy, Refusal, Run, Shown, StopWhy,
+    Command, EndWhy, EndedHow, FailWhy, Fence, LostWhy, PauseHow, PauseWhy, Refusal, Run, StopWhy,
     SweepPhase, Told, Trial, teller,
 };
 
@@ -94,7 +94,7 @@ fn only_the_current_caller_of_a_live_trial_tells() {
 }
 
 #[test]
-fn rules_judge_what_is_told_and_pauses_reach_callers() {
+fn rules_judge_what_is_told() {
     let stopping =
         json!({"metric": "loss", "goal": "minimize", "rule": {"type": "threshold", "max": 0.9, "after": 0}});
     let mut world = World::new(json!({"earlyTerminate": stopping, "retries": 1}));
@@ -104,12 +104,25 @@ fn rules_judge_what_is_told_and_pauses_reach_callers() {
     assert_eq!(stop.map(|(_, why)| why), Some(StopWhy::Rule));
     world.tell(bad, Told::Failed);
     assert_eq!(ended(&world, 1), Some(EndedHow::Stopped(StopWhy::Rule)), "it was told to stop");
-    let good = world.ask().expect("another");
+    world.assert_folds();
+}
+
+#[test]
+fn a_pause_leaves_callers_their_trials_and_an_end_takes_them() {
+    let mut world = World::new(json!({"parallel": 1}));
+    let (told, left) = (world.ask().expect("a trial"), world.ask().expect("another"));
+    let placed = world.running();
     world.ok(Command::Pause { how: PauseHow::Requeue, why: PauseWhy::Person });
-    assert_eq!(world.ask(), None, "paused");
-    world.tell(good, Told::Stopped);
-    assert_eq!(world.state.trial_view(Trial(2)).map(|view| view.shown), Some(Shown::Queued));
-    world.ok(Command::Resume { home: None, keep_going: false });
-    assert_eq!(world.ask(), Some(run(2, 2)), "no retry was spent");
+    world.end_signalled(placed);
+    assert_eq!((world.ask(), world.shown(3)), (None, "queued"));
+    world.report(told, 0, &[("loss", 0.5)]);
+    world.tell(told, Told::Succeeded);
+    world.report(left, 0, &[("loss", 0.25)]);
+    world.ok(Command::Stop);
+    assert_eq!(world.state.phase(), &SweepPhase::Ended(EndWhy::Person), "nobody is waited for");
+    assert_eq!(ended(&world, 2), Some(EndedHow::Stopped(StopWhy::Person)));
+    assert_eq!(world.state.best(), Some(Trial(2)), "what it told counts");
+    let late = teller(&world.state, left.trial, Some(1), None);
+    assert!(matches!(late, Err(Refusal::TrialState { state: "stopped", .. })), "{late:?}");
     world.assert_folds();
 }
