@@ -23,7 +23,7 @@ use swath::pb;
 use swath::pb::agent_down::Kind as Down;
 use swath::pb::agent_up::Kind as Up;
 use swath::pb::run_up::Kind as Record;
-use swath::stopping::{Measure, Rule, Sample, bands};
+use swath::stopping::{Measure, Rule, Sample};
 use swath::store::{DataDir, Lock, NetworkRule, Options, Store, SystemDisk};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
@@ -243,7 +243,7 @@ fn decisions() -> Result<(), Failed> {
     let mut found = BTreeMap::new();
     for known in KNOWN {
         let rules = [
-            Rule::hyperband(&bands(Some(3), None, None, 3.0)?, 3.0, true, measure),
+            Rule::hyperband(&[3, 9, 27, 81], 3.0, true, measure),
             Rule::asha(1, None, 3.0, measure),
             Rule::median(1, 5, measure),
             Rule::percentile(25.0, 1, 5, measure),

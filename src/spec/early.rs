@@ -8,7 +8,6 @@ use crate::spec::fields::{Fields, wrong};
 use crate::spec::kept::Kept;
 use crate::spec::near::nearest;
 use crate::spec::objectives::{goal, metric_name};
-use crate::stopping;
 
 /// The rules, with the keys of each.
 const RULES: [(&str, &[&str]); 7] = [
@@ -207,7 +206,7 @@ fn asha(fields: Fields<'_>, check: &mut Check<'_>) -> Option<Rule> {
     if has("max_iter") && max_iter.is_none() || has("min_iter") && min_iter.is_none() {
         return None;
     }
-    let min_iter = min_iter.unwrap_or(stopping::first_rung(max_iter));
+    let min_iter = min_iter.unwrap_or(first_rung(max_iter));
     if let Some(max_iter) = max_iter.filter(|max_iter| *max_iter <= min_iter) {
         let message = format!("no rung: the first one, {min_iter}, is not below 'max_iter', {max_iter}");
         check
@@ -221,7 +220,7 @@ fn asha(fields: Fields<'_>, check: &mut Check<'_>) -> Option<Rule> {
 /// `median`, and `percentile`, which names its own.
 fn percentile(fields: Fields<'_>, is_median: bool, check: &mut Check<'_>) -> Option<Rule> {
     let max_iter = fields.integer("max_iter", 1, i64::MAX, check);
-    let min_iter = integer_or(fields, "min_iter", 1, stopping::first_rung(max_iter), check);
+    let min_iter = integer_or(fields, "min_iter", 1, first_rung(max_iter), check);
     let startup = integer_or(fields, "startup", 0, STARTUP, check);
     if is_median {
         return Some(Rule::Median { min_iter: min_iter?, startup: startup?.unsigned_abs() });
@@ -280,5 +279,34 @@ fn integer_or(fields: Fields<'_>, key: &str, least: i64, default: i64, check: &m
     match fields.get(key) {
         Some(_) => fields.integer(key, least, i64::MAX, check),
         None => Some(default),
+    }
+}
+
+/// The first rung where the file names none: a third of the length where it is known, else the first step.
+fn first_rung(max_iter: Option<i64>) -> i64 {
+    max_iter.map_or(1, |max| max / 3 + i64::from(max % 3 > 0)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bands_are_counted_as_wandb_counts_them() {
+        assert_eq!(counted_up(3, 3.0)[..5], [3, 9, 27, 81, 243]);
+        assert_eq!(counted_up(3, 2.0)[..4], [3, 6, 12, 24]);
+        assert_eq!(counted_up(1, 1.5)[..8], [1, 1, 2, 3, 5, 7, 11, 17]);
+        assert_eq!(counted_up(1, 1.1).len(), 100);
+        assert_eq!(counted_down(27, 2, 3.0), [3, 9]);
+        assert_eq!(counted_down(81, 4, 3.0), [1, 3, 9, 27]);
+        assert_eq!(counted_down(10, 3, 2.0), [1, 2, 5]);
+        assert_eq!(counted_down(5, 10, 2.0), [1, 2]);
+        assert_eq!(counted_down(19, 2, 3.0), [2, 6]);
+        assert!(counted_down(27, 0, 3.0).is_empty() && counted_down(2, 2, 3.0).is_empty());
+    }
+
+    #[test]
+    fn the_first_rung_lies_at_a_third() {
+        assert_eq!([Some(27), Some(100), Some(2), None].map(first_rung), [9, 34, 1, 1]);
     }
 }

@@ -11,7 +11,6 @@ mod early;
 mod extensions;
 mod fields;
 mod forms;
-mod judge;
 mod kept;
 mod near;
 mod objectives;

@@ -183,12 +183,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stopping::bands;
 
     const NAN: f64 = f64::NAN;
 
     fn sample(trial: u32, attempt: u32, step: i64, value: f64) -> Sample {
         Sample { at: 0, trial, attempt, step, value }
+    }
+
+    fn bands(first: f64, eta: f64) -> Vec<u64> {
+        std::iter::successors(Some(first), |band| Some(band * eta)).take(20).map(|band| band as u64).collect()
     }
 
     /// The worked example: A and F are final, the others live; 0 stands for A.
@@ -203,7 +206,7 @@ mod tests {
             &[5.0, 6.0, 9.5, 4.0],
             &[9.0, 8.0, NAN, 7.0],
         ];
-        let mut rule = Hyperband::new(&bands(Some(3), None, None, eta).unwrap(), eta, strict, maximize);
+        let mut rule = Hyperband::new(&bands(3.0, eta), eta, strict, maximize);
         for (trial, curve) in (0..).zip(curves) {
             for (step, value) in (0..).zip(curve) {
                 rule.observe(&sample(trial, 1, step, as_minimised(maximize, *value)));
@@ -281,7 +284,7 @@ mod tests {
             eta in prop_oneof![Just(1.5), Just(2.0), Just(3.0)],
             strict: bool,
         ) {
-            let bands = bands(Some(1), None, None, eta).unwrap();
+            let bands = bands(1.0, eta);
             let mut rule = Hyperband::new(&bands, eta, strict, false);
             let mut merged: BTreeMap<u32, BTreeMap<i64, (u32, f64)>> = BTreeMap::new();
             let mut condemned: BTreeSet<u32> = BTreeSet::new();

@@ -4,7 +4,6 @@
 //! step and by the trial's value so far ([`field`]).
 
 mod alone;
-mod bands;
 mod curve;
 mod field;
 mod forecast;
@@ -21,11 +20,10 @@ mod steps;
 mod tests;
 mod threshold;
 
-pub use bands::{BadBands, bands};
 pub use forecast::first_forecast;
 pub use gain::{Course, Gains};
 pub use marks::{Marks, Place};
 pub use measure::Measure;
 pub use ranking::Ranking;
 pub use rule::{Evidence, Rule, Sample};
-pub use steps::{fine, first_rung, rungs};
+pub use steps::{fine, rungs};

@@ -7,11 +7,6 @@ const OUT_OF_REACH: f64 = 9e15;
 /// The ratio of the steps that `median` and `percentile` look at, once they lie more than one apart.
 const FINE: f64 = 1.25;
 
-/// The first rung where the file names none: a third of the length where it is known, else the first step.
-pub fn first_rung(max_iter: Option<i64>) -> i64 {
-    max_iter.map_or(1, |max| max / 3 + i64::from(max % 3 > 0)).max(1)
-}
-
 /// min, min eta, min eta^2 .. below `max_iter`, truncated, each once: a run at `max_iter` is at its end anyway.
 pub fn rungs(min_iter: i64, max_iter: Option<i64>, eta: f64) -> Vec<i64> {
     let reals = std::iter::successors(Some(min_iter as f64), |rung| Some(rung * eta));
@@ -48,7 +43,6 @@ mod tests {
         assert_eq!(rungs(1, Some(10), 1.5), [1, 2, 3, 5, 7]);
         assert_eq!(rungs(3, None, 3.0)[..4], [3, 9, 27, 81]);
         assert_eq!(rungs(1, None, 1.000_001).len(), 1, "rungs that never grow are one");
-        assert_eq!([Some(27), Some(100), Some(2), None].map(first_rung), [9, 34, 1, 1]);
     }
 
     #[test]

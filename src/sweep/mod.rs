@@ -10,6 +10,7 @@ mod event;
 mod front;
 mod hash;
 mod id;
+mod judge;
 mod learned;
 mod lessons;
 mod metrics;

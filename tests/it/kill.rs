@@ -569,9 +569,9 @@ impl History {
     }
 }
 
-/// Runs the sweep with a point armed until somebody has died there, kills the run too, and starts it again; checks all.
+/// Runs the sweep, long enough for every number of a commit below, with a point armed until somebody has died there, kills the run too, and starts it again; checks all.
 fn killed_at(point: &str) {
-    let mut campaign = Campaign::new(0, 16, 0);
+    let mut campaign = Campaign::new(0, 32, 0);
     let fired = campaign.home.dir.join("fired");
     let said = fs::File::create(campaign.home.dir.join("run.0")).unwrap();
     let mut command = campaign.home.command(&["run", "sweep.yaml"]);
@@ -598,12 +598,12 @@ fn killed_at_each(points: &[&str]) {
 
 #[test]
 fn f01_killed_before_a_commit() {
-    killed_at_each(&["before_commit:1", "before_commit:2", "before_commit:5", "before_commit:20"]);
+    killed_at_each(&["before_commit:1", "before_commit:2", "before_commit:5", "before_commit:12"]);
 }
 
 #[test]
 fn f01_killed_between_a_commit_and_its_answers() {
-    killed_at_each(&["after_commit:1", "after_commit:2", "after_commit:5", "after_commit:20"]);
+    killed_at_each(&["after_commit:1", "after_commit:2", "after_commit:5", "after_commit:12"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ const PURE: [&str; 5] = ["space", "spec", "search", "stopping", "sweep"];
 const ALLOWED: [(&str, &[&str]); 13] = [
     ("failpoint", &[]),
     ("space", &[]),
-    ("spec", &["space", "stopping"]),
+    ("spec", &["space"]),
     ("search", &["space"]),
     ("stopping", &["space"]),
     ("sweep", &["space", "spec", "search", "stopping"]),
