@@ -55,7 +55,9 @@ pub(crate) fn measured(trial: Option<u32>, point: Point, value: f64) -> Observat
 
 /// Milliseconds of each part, the median.
 fn asks() {
-    println!("| dimensions | n | tell: fit (when due) | tell: one more row | ask: search | ask: 95 % | made anew |");
+    println!(
+        "| dimensions | n | tell: fit (when due) | tell: one more row | ask: search | ask: 95 % | made anew |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for d in DIMENSIONS {
         for n in SIZES {
@@ -87,7 +89,11 @@ fn ask(d: usize, n: u32) {
         let prepared = timed(|| engine.prepare(&history)).1;
         let (proposed, searched) = timed(|| engine.propose(trial, &history));
         let Ok(proposed) = proposed else { return };
-        if proposed.fit.is_some() { fits.push(prepared) } else { rows.push(prepared) }
+        if proposed.fit.is_some() {
+            fits.push(prepared)
+        } else {
+            rows.push(prepared)
+        }
         searches.push(searched);
         if let Some(new) = proposed.fit {
             engine.record(new.clone());
@@ -121,7 +127,8 @@ fn rates() {
     println!("|---|---|---|");
     let space = mixed();
     let count = 1_000_000;
-    let (_, ms) = timed(|| (1..=count).for_each(|trial| drop(std::hint::black_box(random(&space, 3, trial)))));
+    let (_, ms) =
+        timed(|| (1..=count).for_each(|trial| drop(std::hint::black_box(random(&space, 3, trial)))));
     println!("| random | {:.0} | none |", f64::from(count) / ms * 1e3);
     let sobol = Sobol::new(space.leaves().len(), 3, "bench");
     let (_, ms) = timed(|| {

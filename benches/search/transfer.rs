@@ -39,7 +39,9 @@ const PAIRS: [Pair; 13] = [
 
 /// Decades of regret that the earlier sweep saves: 0.3 is half the regret.
 pub(crate) fn table(seeds: u64) {
-    println!("Decades of regret saved by {EARLIER} trials of an earlier sweep, {seeds} seeds [95 % interval], won / lost:\n");
+    println!(
+        "Decades of regret saved by {EARLIER} trials of an earlier sweep, {seeds} seeds [95 % interval], won / lost:\n"
+    );
     println!("| problem | earlier sweep | {} |", LOOKED_AT.map(|n| format!("after {n}")).join(" | "));
     println!("|---|---|{}", "---|".repeat(LOOKED_AT.len()));
     for (name, earlier, target, source) in PAIRS {

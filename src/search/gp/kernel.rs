@@ -65,6 +65,8 @@ pub(crate) struct Hyper {
     pub(crate) noise: f64,
     /// t1, t2, t3.
     pub(crate) trend: [f64; 3],
+    /// t4, of the hint; 0 where there is none.
+    pub(crate) hint: f64,
 }
 
 /// The covariances of one row with n others, and what they are made of.
@@ -78,15 +80,15 @@ pub(crate) struct Covariances {
 }
 
 impl Hyper {
-    /// Of theta = (ln w_1 .. ln w_d, ln sf, ln sn, ln t1, ln t2, ln t3).
-    pub(crate) fn of(theta: &[f64]) -> Hyper {
-        let d = theta.len().saturating_sub(5);
-        let at = |i: usize| theta.get(d + i).map_or(0.0, |t| libm::exp(*t));
+    /// Of theta = (ln w_1 .. ln w_d, ln sf, ln sn, ln t1, ln t2, ln t3), and ln t4 where there is a hint; d `axes`.
+    pub(crate) fn of(theta: &[f64], axes: usize) -> Hyper {
+        let at = |i: usize| theta.get(axes + i).map_or(0.0, |t| libm::exp(*t));
         Hyper {
-            weights: theta[..d].iter().map(|t| libm::exp(*t)).collect(),
+            weights: theta.iter().take(axes).map(|t| libm::exp(*t)).collect(),
             signal: at(0),
             noise: at(1),
             trend: [at(2), at(3), at(4)],
+            hint: at(5),
         }
     }
 }
