@@ -1,5 +1,6 @@
-//! Medians, intervals, memory.
+//! Medians, intervals, memory, processor time.
 
+use rustix::time::{ClockId, clock_gettime};
 use swath::space::{stream, uniform};
 
 const RESAMPLES: u64 = 2_000;
@@ -25,6 +26,12 @@ pub(crate) fn interval(values: &[f64]) -> (f64, f64) {
         })
         .collect();
     (quantile(&mut means, 0.025), quantile(&mut means, 0.975))
+}
+
+/// Processor time of this process so far.
+pub(crate) fn cpu_ms() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
 }
 
 /// What this process holds in memory.
