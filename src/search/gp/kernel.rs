@@ -196,10 +196,10 @@ impl Rows {
         r2.resize(n, 0.0);
         let Layout { numbers, flags, categories, .. } = &self.layout;
         for ((column, other), axis) in self.z.iter().zip(&others.z).zip(numbers) {
-            wide(add_squares, (&mut r2[..], &column[..], other[a], hyper.weights[*axis]));
+            add_squares(r2, column, other[a], hyper.weights[*axis]);
         }
         for ((column, other), number) in self.flags.iter().zip(&others.flags).zip(flags) {
-            wide(add_squares, (&mut r2[..], &column[..], other[a], hyper.weights[numbers[*number]] * FLAG));
+            add_squares(r2, column, other[a], hyper.weights[numbers[*number]] * FLAG);
         }
         for ((column, other), (axis, _)) in self.categories.iter().zip(&others.categories).zip(categories) {
             let (weight, at) = (hyper.weights[*axis], other[a]);
@@ -212,7 +212,7 @@ impl Rows {
         let columns = self.p1.iter().zip(&self.p2).zip(others.p1.iter().zip(&others.p2));
         for ((p1, p2), (a1, a2)) in columns {
             let (a1, a2) = (trend[0] * a1[a], trend[1] * a2[a]);
-            wide(add_both, (&mut *k, [a1, a2], &p1[..], &p2[..]));
+            add_both(k, [a1, a2], p1, p2);
         }
         let each = trend[2] / self.categories.len().max(1) as f64;
         for (column, other) in self.categories.iter().zip(&others.categories) {
@@ -250,7 +250,7 @@ impl Rows {
         out.k.resize(n, 0.0);
         out.slopes.resize(n, 0.0);
         self.distances(hyper, others, a, &mut out.r2, n);
-        wide(matern, out);
+        matern(out);
     }
 
     /// k(x, x) of row a, without noise.
@@ -266,10 +266,10 @@ impl Rows {
     pub(crate) fn add_differences(&self, a: usize, h: &[f64], axes: &mut [f64]) {
         let Layout { numbers, flags, categories, .. } = &self.layout;
         for (column, axis) in self.z.iter().zip(numbers) {
-            axes[*axis] += wide(sum_of_squares, (h, &column[..], column[a]));
+            axes[*axis] += sum_of_squares(h, column, column[a]);
         }
         for (column, number) in self.flags.iter().zip(flags) {
-            axes[numbers[*number]] += FLAG * wide(sum_of_squares, (h, &column[..], column[a]));
+            axes[numbers[*number]] += FLAG * sum_of_squares(h, column, column[a]);
         }
         for (column, (axis, _)) in self.categories.iter().zip(categories) {
             let at = column[a];
@@ -313,46 +313,50 @@ impl Rows {
     }
 }
 
-/// m and dm/dr2 of r2.
-#[inline(always)]
-fn matern(of: &mut Covariances) {
-    for ((k, slope), r2) in of.k.iter_mut().zip(&mut of.slopes).zip(&of.r2) {
-        let r = (5.0 * r2).sqrt();
-        let e = exp_negative(-r);
-        *k = (1.0 + r + r * r * (1.0 / 3.0)) * e;
-        *slope = -(5.0 / 6.0) * (1.0 + r) * e;
-    }
-}
-
-/// k_i += a_1 p1_i + a_2 p2_i
-#[inline(always)]
-fn add_both((k, a, p1, p2): (&mut [f64], [f64; 2], &[f64], &[f64])) {
-    for (k, (p1, p2)) in k.iter_mut().zip(p1.iter().zip(p2)) {
-        *k += a[0] * p1 + a[1] * p2;
-    }
-}
-
-/// r2_i += w (x_i - at)^2
-#[inline(always)]
-fn add_squares((r2, column, at, w): (&mut [f64], &[f64], f64, f64)) {
-    for (r2, x) in r2.iter_mut().zip(column) {
-        let gap = x - at;
-        *r2 += w * (gap * gap);
-    }
-}
-
-/// sum_i h_i (x_i - at)^2, in eight partial sums.
-#[inline(always)]
-fn sum_of_squares((h, column, at): (&[f64], &[f64], f64)) -> f64 {
-    let column = &column[..h.len()];
-    let mut sums = [0.0f64; 8];
-    let (a, b) = (h.chunks_exact(8), column.chunks_exact(8));
-    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(h, x)| h * ((x - at) * (x - at))).sum();
-    for (h, x) in a.zip(b) {
-        for k in 0..8 {
-            let gap = x[k] - at;
-            sums[k] += h[k] * (gap * gap);
+wide! {
+    /// m and dm/dr2 of r2.
+    fn matern(of: &mut Covariances) {
+        for ((k, slope), r2) in of.k.iter_mut().zip(&mut of.slopes).zip(&of.r2) {
+            let r = (5.0 * r2).sqrt();
+            let e = exp_negative(-r);
+            *k = (1.0 + r + r * r * (1.0 / 3.0)) * e;
+            *slope = -(5.0 / 6.0) * (1.0 + r) * e;
         }
     }
-    sums.iter().sum::<f64>() + rest
+}
+
+wide! {
+    /// k_i += a_1 p1_i + a_2 p2_i
+    fn add_both(k: &mut [f64], a: [f64; 2], p1: &[f64], p2: &[f64]) {
+        for (k, (p1, p2)) in k.iter_mut().zip(p1.iter().zip(p2)) {
+            *k += a[0] * p1 + a[1] * p2;
+        }
+    }
+}
+
+wide! {
+    /// r2_i += w (x_i - at)^2
+    fn add_squares(r2: &mut [f64], column: &[f64], at: f64, w: f64) {
+        for (r2, x) in r2.iter_mut().zip(column) {
+            let gap = x - at;
+            *r2 += w * (gap * gap);
+        }
+    }
+}
+
+wide! {
+    /// sum_i h_i (x_i - at)^2, in eight partial sums.
+    fn sum_of_squares(h: &[f64], column: &[f64], at: f64) -> f64 {
+        let column = &column[..h.len()];
+        let mut sums = [0.0f64; 8];
+        let (a, b) = (h.chunks_exact(8), column.chunks_exact(8));
+        let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(h, x)| h * ((x - at) * (x - at))).sum();
+        for (h, x) in a.zip(b) {
+            for k in 0..8 {
+                let gap = x[k] - at;
+                sums[k] += h[k] * (gap * gap);
+            }
+        }
+        sums.iter().sum::<f64>() + rest
+    }
 }
