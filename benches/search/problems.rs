@@ -2,11 +2,14 @@
 
 use swath::space::{Condition, Coordinate, Distribution, Leaf, Point, Space, Value, stream, uniform};
 
+/// What a function makes of a point.
+type Of = Box<dyn Fn(&[f64]) -> f64>;
+
 /// A function and the smallest value that counts as found.
 pub(crate) struct Function {
     pub(crate) dimensions: usize,
     pub(crate) best: f64,
-    pub(crate) of: Box<dyn Fn(&[f64]) -> f64>,
+    pub(crate) of: Of,
 }
 
 impl Function {

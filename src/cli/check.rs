@@ -14,9 +14,7 @@ use crate::cli::sweep_file::{self, SweepFile};
 use crate::cli::terminal::Stream;
 use crate::search::{History, Pending, Reported};
 use crate::space::{Assignment, Point};
-use crate::spec::{
-    self, Code, Definition, Diagnostic, Method, Overrides, Parsed, command, unsupported,
-};
+use crate::spec::{self, Code, Definition, Diagnostic, Method, Overrides, Parsed, command, unsupported};
 use crate::sweep;
 
 /// Is this sweep file right, what will it do
