@@ -26,12 +26,13 @@ use crate::search::bayes::beliefs::Beliefs;
 use crate::search::bayes::ground::{Ground, Known};
 use crate::search::bayes::record::ENGINE;
 use crate::search::bayes::target::{Facts, Target};
-use crate::search::gp::coordinates::{Axis, Embedding};
+use crate::search::bayes::transfer::Earlier;
+use crate::search::gp::coordinates::Embedding;
 use crate::search::gp::evidence::Evidence;
 use crate::search::gp::fit::{self, Fitted};
 use crate::search::gp::kernel::{Hyper, Layout, Rows};
 use crate::search::gp::optimise::{Effort, Search, any_new};
-use crate::search::gp::posterior::Posterior;
+use crate::search::gp::posterior::{Hint, Posterior};
 use crate::search::gp::warp::{Bend, Warp};
 use crate::search::{Hindrance, History, Problem, Proposal, Reason, Sobol, UsedUp};
 use crate::space::{Point, stream};
@@ -62,6 +63,8 @@ pub struct Bayes {
     recorded: Option<Fit>,
     // caches
     ground: Ground,
+    /// What earlier sweeps say of each objective.
+    earlier: Vec<Earlier>,
     eager: Option<Eager>,
     posteriors: BTreeMap<Modelled, Posterior>,
 }
@@ -103,6 +106,7 @@ impl Bayes {
             embedding,
             recorded: None,
             ground: Ground::default(),
+            earlier: Vec::new(),
             eager: None,
             posteriors: BTreeMap::new(),
         }
@@ -158,12 +162,39 @@ impl Bayes {
     fn follow(&mut self, history: &History<'_>) {
         if !self.ground.follow(&mut self.embedding, history.observations) {
             self.posteriors.clear();
+            self.earlier.clear();
             self.eager = None;
         }
+        let before = std::mem::take(&mut self.earlier);
+        self.earlier = self.earlier(before, &Facts::new(&self.problem, history.observations));
+    }
+
+    /// What earlier sweeps say of each objective, as far as it is known from before.
+    fn earlier(&self, before: Vec<Earlier>, facts: &Facts<'_>) -> Vec<Earlier> {
+        let mut before = before.into_iter();
+        let of = |objective| {
+            let seen = facts.foreign(objective);
+            let known = before.next().filter(|earlier| earlier.seen == seen);
+            known.unwrap_or_else(|| {
+                let rows: Vec<Vec<f64>> =
+                    seen.iter().map(|(index, _)| self.ground.rows[*index].clone()).collect();
+                Earlier::new(seen, &self.matrix(&rows))
+            })
+        };
+        (0..self.problem.objectives).map(of).collect()
+    }
+
+    /// What earlier sweeps say of what is modelled.
+    fn hint(&self, of: Modelled, scale: &Scale) -> Option<Hint> {
+        let (Modelled::Objective(j), Scale::Objective { offset, factor, .. }) = (of, scale) else {
+            return None;
+        };
+        let from = self.earlier.get(j)?.model.clone().filter(|_| *factor > 0.0)?;
+        Some(Hint { from, offset: *offset, factor: *factor })
     }
 
     /// The next point of the design, while it lasts: until the design's number of trials was proposed, and the models
-    /// have something to go by.
+    /// have something to go by. What earlier sweeps know takes the place of most of it.
     fn design_point(&self, history: &History<'_>) -> Option<Proposal> {
         let axes = self.embedding.axes().len();
         let size = (axes + 1).clamp(DESIGN_LEAST, DESIGN_MOST);
@@ -171,7 +202,13 @@ impl Bayes {
         let facts = Facts::new(&self.problem, history.observations);
         let foreign = history.observations.len() - self.ground.own;
         let is_enough = facts.measured >= 2 || (facts.mostly_fails() && facts.failed >= size);
-        if foreign >= size || (proposed >= size && is_enough) {
+        let is_hinted = foreign >= size && self.earlier.iter().any(|earlier| earlier.model.is_some());
+        let over = match is_hinted {
+            // earlier sweeps are asked first, then by turns: they may know nothing of this one
+            true => proposed >= DESIGN_LEAST || proposed.is_multiple_of(2),
+            false => proposed >= size && is_enough,
+        };
+        if over {
             return None;
         }
         let known = self.ground.known(&self.embedding, history);
@@ -229,10 +266,11 @@ impl Bayes {
         if let Some(recorded) = self.recorded.clone() {
             let targets = facts.targets(recorded.count);
             let usable = recorded.count <= count && self.is_usable(&recorded, &targets);
-            if usable && !schedule::is_due(recorded.count, count) {
+            let own = count - facts.foreign;
+            if usable && !schedule::is_due(recorded.count.saturating_sub(facts.foreign), own) {
                 let before = std::mem::take(&mut self.posteriors);
                 self.posteriors = self.factors(before, &recorded, &targets)?;
-                if !self.is_surprised(&recorded, count, &targets) {
+                if !self.is_surprised(&recorded, count, own, &targets) {
                     return Ok(Model { fit: recorded, is_new: false, targets });
                 }
             }
@@ -253,14 +291,16 @@ impl Bayes {
     fn is_usable(&self, fit: &Fit, targets: &[Target]) -> bool {
         let length = self.embedding.axes().len() + 5;
         let fits = |target: &Target| {
-            fit.model(target.of)
-                .is_some_and(|model| model.theta.len() == length && model.theta.iter().all(|t| t.is_finite()))
+            fit.model(target.of).is_some_and(|model| {
+                let hinted = usize::from(self.hint(target.of, &model.scale).is_some());
+                model.theta.len() == length + hinted && model.theta.iter().all(|t| t.is_finite())
+            })
         };
         fit.engine == ENGINE && targets.iter().all(fits)
     }
 
     /// Whether what came since the fit disagrees with it.
-    fn is_surprised(&self, recorded: &Fit, count: usize, targets: &[Target]) -> bool {
+    fn is_surprised(&self, recorded: &Fit, count: usize, own: usize, targets: &[Target]) -> bool {
         targets.iter().any(|target| {
             let Some((posterior, model)) = self.posteriors.get(&target.of).zip(recorded.model(target.of))
             else {
@@ -269,45 +309,69 @@ impl Bayes {
             let values = target.seen(&model.scale);
             let mut told = posterior.clone();
             told.tell(&values);
-            schedule::is_surprised(recorded.count, count, &target.indexes, &values, &told)
+            schedule::is_surprised(recorded.count, count, own, &target.indexes, &values, &told)
         })
     }
 
     /// The fit of these targets, from the last recorded one.
     fn fit(&self, count: usize, targets: &[Target]) -> Result<Fit, Hindrance> {
         let serial = self.recorded.as_ref().map_or(1, |fit| fit.serial.saturating_add(1));
-        let mut models = Vec::with_capacity(targets.len());
-        for target in targets {
-            let rows = self.rows(target);
-            let scale = self.scale(target);
-            let values = target.seen(&scale);
-            if values.iter().any(|value| !value.is_finite()) {
-                return Err(Hindrance::Values);
-            }
-            let evidence = Evidence::new(&rows, &values, &target.extra);
-            let last = self.recorded.as_ref().and_then(|fit| fit.model(target.of)).map(|model| &model.theta);
-            let last = last.filter(|theta| theta.len() == evidence.dimensions());
-            let starts = starts(&evidence, last);
-            let Fitted { theta, f } = fit::fit(&evidence, &starts).ok_or(Hindrance::Fit)?;
-            let posterior = Posterior::new(&rows, &target.extra, &Hyper::of(&theta));
-            let jitter = posterior.map_err(|_| Hindrance::Factor)?.jitter();
-            models.push(ModelFit { of: target.of, theta, scale, evidence: f, jitter });
-        }
+        let models = targets.iter().map(|target| self.fit_target(target)).collect::<Result<_, _>>()?;
         Ok(Fit { engine: ENGINE, serial, count, models })
+    }
+
+    /// The fit of one model: with the hint of earlier sweeps, as long as that explains the values better than none.
+    fn fit_target(&self, target: &Target) -> Result<ModelFit, Hindrance> {
+        let scale = self.scale(target);
+        let values = target.seen(&scale);
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(Hindrance::Values);
+        }
+        let rows = self.rows(target);
+        let plain = || self.fit_values(target.of, &scale.without_hint(), &rows, &values, None);
+        let hint = self.hint(target.of, &scale);
+        let hinted =
+            hint.and_then(|hint| self.fit_values(target.of, &scale, &rows, &values, Some(&hint)).ok());
+        match hinted {
+            None => plain(),
+            Some(hinted) if values.is_empty() => Ok(hinted),
+            Some(hinted) => {
+                let plain = plain()?;
+                Ok(if hinted.evidence <= plain.evidence { hinted } else { plain })
+            }
+        }
+    }
+
+    fn fit_values(
+        &self,
+        of: Modelled,
+        scale: &Scale,
+        rows: &Rows,
+        values: &[f64],
+        hint: Option<&Hint>,
+    ) -> Result<ModelFit, Hindrance> {
+        let hints = hint.map(|hint| hint.at(rows));
+        let mut left = values.to_vec();
+        for (left, hint) in left.iter_mut().zip(hints.iter().flatten()) {
+            *left -= hint;
+        }
+        let evidence = Evidence::new(rows, &left, hints.as_deref());
+        let last = self.recorded.as_ref().and_then(|fit| fit.model(of)).map(|model| &model.theta);
+        let last = last.filter(|theta| theta.len() == evidence.dimensions());
+        let starts = starts(&evidence, last);
+        let Fitted { theta, f } = fit::fit(&evidence, &starts).ok_or(Hindrance::Fit)?;
+        let hyper = Hyper::of(&theta, self.embedding.axes().len());
+        let posterior = Posterior::new(rows, hint, &hyper).map_err(|_| Hindrance::Factor)?;
+        Ok(ModelFit { of, theta, scale: *scale, evidence: f, jitter: posterior.jitter() })
     }
 
     fn scale(&self, target: &Target) -> Scale {
         match target.of {
-            Modelled::Objective(_) => {
-                let (foreign, own): (Vec<usize>, Vec<usize>) =
-                    (0..target.values.len()).partition(|i| target.extra[*i] > 0.0);
-                let warp = Warp::fit(&own.iter().map(|i| target.values[*i]).collect::<Vec<_>>());
-                let row = |i: usize| self.ground.rows[target.indexes[i]].as_slice();
-                let own: Vec<_> = own.into_iter().map(|i| (row(i), warp.of(target.values[i]))).collect();
-                let foreign: Vec<_> = foreign.into_iter().map(|i| (row(i), target.values[i])).collect();
-                let is_category: Vec<bool> = self.embedding.axes().iter().map(Axis::is_category).collect();
-                let (offset, factor) = transfer::alignment(&own, &foreign, &is_category);
-                Scale::Objective { warp, offset, factor }
+            Modelled::Objective(j) => {
+                let earlier = self.earlier.get(j).and_then(|earlier| earlier.model.as_ref());
+                let there = earlier.map_or(Vec::new(), |model| model.means(&self.rows(target)));
+                let (offset, factor) = transfer::alignment(&there);
+                Scale::Objective { warp: Warp::fit(&target.values), offset, factor }
             }
             Modelled::Constraint(_) => Scale::Constraint(Bend::fit(&target.values)),
             Modelled::Failure => Scale::Failure,
@@ -332,15 +396,16 @@ impl Bayes {
         let mut factors = BTreeMap::new();
         for target in targets {
             let model = fit.model(target.of).ok_or(Hindrance::Fit)?;
-            let hyper = Hyper::of(&model.theta);
+            let hyper = Hyper::of(&model.theta, self.embedding.axes().len());
             let rows = self.rows(target);
+            let hint = self.hint(target.of, &model.scale);
             let grown = before
                 .remove(&target.of)
-                .filter(|posterior| posterior.begins(&rows, &target.extra, &hyper))
-                .and_then(|posterior| posterior.extend(&rows, &target.extra).ok());
+                .filter(|posterior| posterior.begins(&rows, hint.as_ref(), &hyper))
+                .and_then(|posterior| posterior.extend(&rows).ok());
             let posterior = match grown {
                 Some(posterior) => posterior,
-                None => Posterior::new(&rows, &target.extra, &hyper).map_err(|_| Hindrance::Factor)?,
+                None => Posterior::new(&rows, hint.as_ref(), &hyper).map_err(|_| Hindrance::Factor)?,
             };
             factors.insert(target.of, posterior);
         }

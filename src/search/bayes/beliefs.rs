@@ -71,13 +71,11 @@ impl Bayes {
             let mut values = target.seen(&of.scale);
             if target.of == Modelled::Objective(0) && !imputed.is_empty() {
                 let mut rows = self.rows(target);
-                let mut extra = target.extra.clone();
                 for (row, value) in &imputed {
                     rows.push(row);
-                    extra.push(0.0);
                     values.push(of.scale.of(*value));
                 }
-                posterior = posterior.extend(&rows, &extra).map_err(|_| Hindrance::Factor)?;
+                posterior = posterior.extend(&rows).map_err(|_| Hindrance::Factor)?;
             }
             if values.iter().any(|value| !value.is_finite()) {
                 return Err(Hindrance::Values);
@@ -119,7 +117,7 @@ impl Bayes {
         (imputed, believed)
     }
 
-    fn matrix(&self, rows: &[Vec<f64>]) -> Rows {
+    pub(super) fn matrix(&self, rows: &[Vec<f64>]) -> Rows {
         let mut matrix = Rows::new(Layout::of(&self.embedding));
         rows.iter().for_each(|row| matrix.push(row));
         matrix
@@ -128,17 +126,27 @@ impl Bayes {
     /// The observed points, as the models see them.
     fn seen(&self, model: &Model, beliefs: &Beliefs, facts: &Facts<'_>) -> Vec<Seen> {
         let Some(target) = model.targets.first() else { return Vec::new() };
-        let rows: Vec<Vec<f64>> =
-            target.indexes.iter().map(|index| self.ground.rows[*index].clone()).collect();
+        let foreign = self.earlier.first().map_or(&[][..], |earlier| &earlier.seen);
+        let foreign: Vec<usize> = foreign.iter().map(|(index, _)| *index).collect();
+        let row = |index: &usize| self.ground.rows[*index].clone();
+        let (own, others): (Vec<_>, Vec<_>) =
+            (target.indexes.iter().map(row).collect(), foreign.iter().map(row).collect());
+        let elsewhere = self.matrix(&others);
+        let rows: Vec<Vec<f64>> = own.into_iter().chain(others).collect();
+        let indexes: Vec<usize> = target.indexes.iter().copied().chain(foreign).collect();
         let mut broken = vec![0.0; rows.len()];
         for limit in &beliefs.limits {
             let means = limit.bounds(&self.matrix(&rows)).mean;
             broken.iter_mut().zip(means).for_each(|(broken, mean)| *broken += mean.max(0.0));
         }
-        let means: Vec<Vec<f64>> =
-            beliefs.objectives.iter().map(|(posterior, _)| posterior.means_at_rows()).collect();
+        let all = |(posterior, _): &(Posterior, Scale)| {
+            let mut means = posterior.means_at_rows();
+            means.extend(posterior.means(&elsewhere));
+            means
+        };
+        let means: Vec<Vec<f64>> = beliefs.objectives.iter().map(all).collect();
         let of = |(row, (z, broken)): (usize, (Vec<f64>, f64))| {
-            let index = target.indexes[row];
+            let index = indexes[row];
             Seen {
                 index,
                 row: z,
@@ -237,6 +245,11 @@ impl Beliefs {
     /// Rows of observed points to start from, the best first.
     pub(super) fn best(&self) -> &[Vec<f64>] {
         &self.best
+    }
+
+    /// How much of its hint the model of an objective believes; none where it has none.
+    pub(super) fn trust(&self, objective: usize) -> Option<f64> {
+        self.objectives.get(objective).and_then(|(posterior, _)| posterior.trust())
     }
 
     pub(super) fn is_exploring(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::search::bayes::beliefs::Beliefs;
 use crate::search::bayes::{Bayes, Modelled};
 use crate::search::gp::kernel::Hyper;
 use crate::search::{Expected, History};
@@ -32,6 +33,10 @@ pub struct ModelOutlook {
     pub signal: f64,
     /// The variances of the linear, the quadratic and the categories' trend.
     pub trend: [f64; 3],
+    /// How much of what earlier sweeps say is believed: 1 is all of it, 0 nothing, less than 0 the opposite; none where
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<f64>,
 }
 
 /// The trial with the best posterior mean, which need not be the one with the luckiest value.
@@ -44,6 +49,13 @@ pub struct Recommended {
 }
 
 impl Bayes {
+    /// How much of what earlier sweeps say of an objective is believed.
+    fn trust(&self, of: Modelled, beliefs: &Beliefs) -> Option<f64> {
+        let Modelled::Objective(j) = of else { return None };
+        self.earlier.get(j)?.model.as_ref()?;
+        Some(beliefs.trust(j).unwrap_or(0.0))
+    }
+
     /// What is believed after a history; none while the design lasts, and where the models cannot be used.
     pub fn outlook(&mut self, history: &History<'_>) -> Option<Outlook> {
         self.follow(history);
@@ -57,7 +69,7 @@ impl Bayes {
             self.problem.space.leaves()[leaf].name()
         };
         let models = model.fit.models.iter().map(|fitted| {
-            let hyper = Hyper::of(&fitted.theta);
+            let hyper = Hyper::of(&fitted.theta, self.embedding.axes().len());
             let length = |(axis, weight): (usize, &f64)| (name(axis), 1.0 / weight.sqrt());
             ModelOutlook {
                 of: fitted.of,
@@ -66,6 +78,7 @@ impl Bayes {
                 noise: hyper.noise,
                 signal: hyper.signal,
                 trend: hyper.trend,
+                earlier: self.trust(fitted.of, &beliefs),
             }
         });
         let recommended = beliefs.recommended.and_then(|index| {

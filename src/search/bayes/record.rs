@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::search::gp::warp::{Bend, Warp};
 
 /// Of the numerics: a fit of another version is only a place to start from.
-pub(super) const ENGINE: u32 = 1;
+pub(super) const ENGINE: u32 = 2;
 
 /// The models' hyperparameters as they were fitted. A chain: each fit starts from the last one that was recorded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,8 @@ pub struct Fit {
 pub struct ModelFit {
     /// What it models.
     pub of: Modelled,
-    /// ln of: the weight of each axis (length scale^-2), signal, noise, three trends.
+    /// ln of: the weight of each axis (length scale^-2), signal, noise, three trends, and the hint of earlier sweeps if
+    /// there are any.
     pub theta: Vec<f64>,
     /// From values to what the model sees.
     pub scale: Scale,
@@ -51,13 +52,13 @@ pub enum Modelled {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
-    /// Of an objective: bent and standardised, then moved to where earlier sweeps' values lie.
+    /// Of an objective: bent and standardised.
     Objective {
         /// The bend.
         warp: Warp,
-        /// Added last.
+        /// What is taken from what earlier sweeps say, ..
         offset: f64,
-        /// Multiplied before.
+        /// .. and by what the rest is multiplied, for it to be on this scale; 0 where they are of no use.
         factor: f64,
     },
     /// Of a constraint: the sign stays.
@@ -67,10 +68,18 @@ pub enum Scale {
 }
 
 impl Scale {
+    /// The same, deaf to earlier sweeps.
+    pub(super) fn without_hint(&self) -> Scale {
+        match self {
+            Scale::Objective { warp, .. } => Scale::Objective { warp: *warp, offset: 0.0, factor: 0.0 },
+            other => *other,
+        }
+    }
+
     /// What the model sees of a value.
     pub(super) fn of(&self, value: f64) -> f64 {
         match self {
-            Scale::Objective { warp, offset, factor } => offset + factor * warp.of(value),
+            Scale::Objective { warp, .. } => warp.of(value),
             Scale::Constraint(bend) => bend.of(value),
             Scale::Failure => value,
         }
@@ -79,7 +88,7 @@ impl Scale {
     /// The value that the model sees as this.
     pub(super) fn inverse(&self, seen: f64) -> f64 {
         match self {
-            Scale::Objective { warp, offset, factor } => warp.inverse((seen - offset) / factor),
+            Scale::Objective { warp, .. } => warp.inverse(seen),
             Scale::Constraint(bend) => bend.inverse(seen),
             Scale::Failure => seen,
         }

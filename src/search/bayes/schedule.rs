@@ -11,7 +11,7 @@ const SURPRISE: f64 = 3.0;
 const MISFIT: f64 = 2.0;
 const MISFIT_OF: usize = 10;
 
-/// Whether a fit that saw `fitted` observations is too old for `count`.
+/// Whether a fit that saw `fitted` observations of this sweep is too old for `count`.
 pub(super) fn is_due(fitted: usize, count: usize) -> bool {
     count.saturating_sub(fitted) >= step(count)
 }
@@ -20,11 +20,13 @@ fn step(count: usize) -> usize {
     STEPS.iter().find(|(most, _)| count <= *most).map_or(1, |(_, step)| *step)
 }
 
-/// Whether what came after the fit disagrees with it. `indexes` and `values` are the model's observations and what it
-/// sees of them, in the order of its rows.
+/// Whether what came after the fit disagrees with it: of the `count` observations the first `fitted` were known to it, and
+/// `own` are of this sweep. `indexes` and `values` are the model's observations and what it sees of them, in the order of
+/// its rows.
 pub(super) fn is_surprised(
     fitted: usize,
     count: usize,
+    own: usize,
     indexes: &[usize],
     values: &[f64],
     posterior: &Posterior,
@@ -43,7 +45,7 @@ pub(super) fn is_surprised(
         return true;
     }
     // rows of late observations stand late; a misfit is looked for less often than a leap
-    if count - fitted < step(count).div_ceil(5) || indexes.len() < MISFIT_OF {
+    if count - fitted < step(own).div_ceil(5) || indexes.len() < MISFIT_OF {
         return false;
     }
     let last = indexes.len() - MISFIT_OF..indexes.len();

@@ -1,21 +1,21 @@
 //! What each model is fitted to: which observations, in which order, with which values.
 //!
-//! - An objective: every measured trial; failed ones at what they are imputed, by default the worst finite value. Where
+//! - An objective: every measured trial of this sweep; failed ones at what they are imputed, by default the worst finite value. Where
 //!   more than half of the trials failed, a plateau at the worst value would hide everything else: failed ones are left
 //!   out there, and a model of its own says where trials fail.
-//! - A constraint: the trials that measured it.
+//! - A constraint: the trials of this sweep that measured it.
 //! - Failure: every trial of this sweep, 1 where it failed, else -1.
 //!
-//! Order: at a fit by trial number, those of other sweeps first; what came later follows as it was told. Above [`MOST`]
-//! observations a fit keeps half of them by value and half that came last.
+//! What other sweeps observed is no model's row: it makes a hint ([`crate::search::bayes::transfer`]).
+//!
+//! Order: at a fit by trial number; what came later follows as it was told. Above [`MOST`] observations a fit keeps half
+//! of them by value and half that came last.
 
 use crate::search::bayes::record::{Modelled, Scale};
 use crate::search::{Impute, Observation, Outcome, Problem, Reported};
 
 /// So many observations are kept at a fit.
-const MOST: usize = 500;
-/// More noise on what other sweeps observed, on the standardised scale.
-const FOREIGN_NOISE: f64 = 0.25;
+pub(super) const MOST: usize = 500;
 
 /// The observations of one model.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,15 +25,12 @@ pub(super) struct Target {
     pub(super) indexes: Vec<usize>,
     /// Their values.
     pub(super) values: Vec<f64>,
-    /// More noise than others, by observation; not 0 where they are of another sweep.
-    pub(super) extra: Vec<f64>,
 }
 
 impl Target {
-    /// What the model sees of the values. Those of other sweeps are standardised already.
+    /// What the model sees of the values.
     pub(super) fn seen(&self, scale: &Scale) -> Vec<f64> {
-        let of = |(value, extra): (&f64, &f64)| if *extra > 0.0 { *value } else { scale.of(*value) };
-        self.values.iter().zip(&self.extra).map(of).collect()
+        self.values.iter().map(|value| scale.of(*value)).collect()
     }
 }
 
@@ -46,6 +43,8 @@ pub(super) struct Facts<'a> {
     /// How many of this sweep's own trials were measured, and how many failed.
     pub(super) measured: usize,
     pub(super) failed: usize,
+    /// How many observations are of other sweeps.
+    pub(super) foreign: usize,
 }
 
 impl<'a> Facts<'a> {
@@ -56,8 +55,13 @@ impl<'a> Facts<'a> {
             worst: vec![f64::NEG_INFINITY; problem.objectives],
             measured: 0,
             failed: 0,
+            foreign: 0,
         };
-        for observation in observations.iter().filter(|observation| observation.trial.is_some()) {
+        for observation in observations {
+            if observation.trial.is_none() {
+                facts.foreign += 1;
+                continue;
+            }
             match objectives(problem, observation) {
                 Some(values) => {
                     facts.measured += 1;
@@ -109,17 +113,34 @@ impl<'a> Facts<'a> {
         let constraints = (0..self.problem.constraints).map(Modelled::Constraint);
         let failure = self.mostly_fails().then_some(Modelled::Failure);
         let models = objectives.chain(constraints).chain(failure);
-        models.map(|of| self.target(of, &order)).filter(|target| !target.indexes.is_empty()).collect()
+        // with a hint there is something to believe before there are trials
+        let counts = |target: &Target| {
+            !target.indexes.is_empty() || (matches!(target.of, Modelled::Objective(_)) && self.foreign > 0)
+        };
+        models.map(|of| self.target(of, &order)).filter(counts).collect()
+    }
+
+    /// What other sweeps observed of an objective: indexes and values. Of very many some are left out, evenly by value.
+    pub(super) fn foreign(&self, objective: usize) -> Vec<(usize, f64)> {
+        let mut all: Vec<(usize, f64)> = (0..self.observations.len())
+            .filter(|index| self.observations[*index].trial.is_none())
+            .filter_map(|index| {
+                Some((index, objectives(self.problem, &self.observations[index])?[objective]))
+            })
+            .collect();
+        all.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        let mut kept: Vec<(usize, f64)> =
+            all.iter().step_by(all.len().div_ceil(MOST).max(1)).copied().collect();
+        kept.sort_by_key(|(index, _)| *index);
+        kept
     }
 
     fn target(&self, of: Modelled, order: &[usize]) -> Target {
-        let mut target = Target { of, indexes: Vec::new(), values: Vec::new(), extra: Vec::new() };
+        let mut target = Target { of, indexes: Vec::new(), values: Vec::new() };
         for &index in order {
             if let Some(value) = self.value(of, index).filter(|value| value.is_finite()) {
                 target.indexes.push(index);
                 target.values.push(value);
-                let foreign = self.observations[index].trial.is_none();
-                target.extra.push(if foreign { FOREIGN_NOISE } else { 0.0 });
             }
         }
         target
@@ -130,7 +151,7 @@ impl<'a> Facts<'a> {
         let own = observation.trial.is_some();
         let measured = objectives(self.problem, observation);
         match (of, measured, &observation.outcome) {
-            (Modelled::Objective(j), Some(values), _) => Some(values[j]),
+            (Modelled::Objective(j), Some(values), _) if own => Some(values[j]),
             (Modelled::Objective(j), None, Outcome::Failed(reported)) if own && !self.mostly_fails() => {
                 Some(self.imputed(self.problem.impute, reported, j))
             }
@@ -146,20 +167,20 @@ impl<'a> Facts<'a> {
     /// The observations in the order of rows: those of the fit, then what came later.
     fn order(&self, count: usize) -> Vec<usize> {
         let count = count.min(self.observations.len());
-        let mut order: Vec<usize> = (0..count).collect();
+        let own = |index: &usize| self.observations[*index].trial.is_some();
+        let mut order: Vec<usize> = (0..count).filter(own).collect();
         order.sort_by_key(|index| self.observations[*index].trial);
-        if count > MOST {
+        if order.len() > MOST {
             let kept = self.kept(count);
             order.retain(|index| kept[*index]);
         }
-        order.extend(count..self.observations.len());
+        order.extend((count..self.observations.len()).filter(own));
         order
     }
 
-    /// Of the first `count` observations: those of other sweeps, the latest, and of the rest the best.
+    /// Of the first `count` observations: the latest, and of the rest the best.
     fn kept(&self, count: usize) -> Vec<bool> {
-        let mut kept: Vec<bool> =
-            (0..count).map(|i| i + MOST / 2 >= count || self.observations[i].trial.is_none()).collect();
+        let mut kept: Vec<bool> = (0..count).map(|i| i + MOST / 2 >= count).collect();
         let mut rest: Vec<(f64, usize)> =
             (0..count).filter(|i| !kept[*i]).map(|i| (self.standing(i), i)).collect();
         rest.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));

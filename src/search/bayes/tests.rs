@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::search::random as random_point;
 use crate::search::testing::{cube, failed, leaf, measured, mixed, pending, problem, words};
 use crate::search::{
-    Bayes, Fit, Hindrance, History, Impute, Observation, Outcome, Pending, Problem, Proposal, Reason,
-    Reported, UsedUp, standardised,
+    Bayes, Fit, History, Impute, Observation, Outcome, Pending, Problem, Proposal, Reason, Reported, UsedUp,
+    standardised,
 };
 use crate::space::{Condition, Coordinate, Distribution, Point, Space, Value};
 
@@ -237,27 +237,19 @@ fn the_same_point_told_often_does_no_harm() {
 }
 
 #[test]
-fn values_that_cannot_be_modelled_are_named() {
-    let mut sweep = Sweep::of(problem(cube(1), 6));
-    for trial in 1..=8 {
-        let point = random_point(&sweep.problem.space, 1, trial);
-        sweep.observations.push(Observation {
-            trial: if trial > 4 { None } else { Some(trial) },
-            point,
-            outcome: Outcome::Measured {
-                objectives: Box::new([if trial > 4 { f64::MAX } else { 1.0 }]),
-                constraints: Box::new([]),
-                stopped: false,
-            },
-        });
+fn absurd_values_of_earlier_sweeps_are_not_listened_to() {
+    for absurd in [f64::MAX, 1e200, f64::NAN] {
+        let mut sweep = Sweep::of(problem(cube(2), 14));
+        sweep.observations = earlier(|_| 1.0);
+        for observation in &mut sweep.observations {
+            let only = Observation { trial: None, ..measured(0, observation.point.clone(), &[absurd]) };
+            *observation = only;
+        }
+        sweep.run(8, bowl);
+        let history = History { observations: &sweep.observations, pending: &[] };
+        let outlook = sweep.engine.outlook(&history).unwrap();
+        assert!(matches!(outlook.models[0].earlier, None | Some(0.0)), "{outlook:?}");
     }
-    sweep.next = 9;
-    let proposal = sweep.ask().unwrap();
-    assert!(
-        matches!(proposal.reason, Reason::Fallback { why: Hindrance::Fit | Hindrance::Values }),
-        "{proposal:?}"
-    );
-    assert_eq!(sweep.fit, None);
 }
 
 #[test]
@@ -338,17 +330,40 @@ fn running_trials_count_as_what_they_are_imputed() {
 
 #[test]
 fn earlier_sweeps_say_where_to_begin() {
+    let mut sweep = Sweep::of(problem(cube(2), 14));
+    sweep.observations = earlier(|p| 50.0 + 9.0 * bowl(p));
+    for round in 0..6 {
+        let fresh = sweep.fresh().unwrap();
+        assert_eq!(sweep.ask().unwrap(), fresh.0, "trial {round}");
+        assert_eq!(fresh.0.reason == Reason::Centre, round == 1, "the second is a look of its own");
+        sweep.tell(|trial, point| measured(trial, point.clone(), &[bowl(point)]));
+    }
+    let own: Vec<f64> = sweep.observations[40..].iter().map(|o| bowl(&o.point)).collect();
+    assert!(own[0] < 0.02 && own.iter().copied().fold(f64::INFINITY, f64::min) < 1e-3, "{own:?}");
+    let outlook = sweep.engine.outlook(&History { observations: &sweep.observations, pending: &[] });
+    let trust = outlook.unwrap().models[0].earlier.unwrap();
+    assert!((trust - 1.0).abs() < 0.3, "{trust}");
+}
+
+#[test]
+fn earlier_sweeps_that_mislead_are_found_out() {
+    let mut sweep = Sweep::of(problem(cube(2), 14));
+    sweep.observations = earlier(|p| -bowl(p));
+    sweep.run(12, bowl);
+    let best = sweep.observations[40..].iter().map(|o| bowl(&o.point)).fold(f64::INFINITY, f64::min);
+    assert!(best < 1e-3, "{best}");
+    let outlook = sweep.engine.outlook(&History { observations: &sweep.observations, pending: &[] });
+    let trust = outlook.unwrap().models[0].earlier.unwrap();
+    assert!(trust < 0.2, "{trust}");
+}
+
+/// What a sweep over two numbers leaves to others.
+fn earlier(value: impl Fn(&Point) -> f64) -> Vec<Observation> {
     let space = cube(2);
     let points: Vec<Point> = (1..=40).map(|i| random_point(&space, 21, i)).collect();
-    let values = standardised(&points.iter().map(|p| 50.0 + 9.0 * bowl(p)).collect::<Vec<_>>());
-    let mut sweep = Sweep::of(problem(space, 14));
-    for (point, value) in points.iter().zip(&values) {
-        sweep.observations.push(Observation { trial: None, ..measured(0, point.clone(), &[*value]) });
-    }
-    sweep.run(4, bowl);
-    let own = &sweep.observations[40..];
-    assert!(own.iter().all(|o| o.trial.is_some()));
-    assert!(own.iter().map(|o| bowl(&o.point)).fold(f64::INFINITY, f64::min) < 0.02);
+    let values = standardised(&points.iter().map(value).collect::<Vec<_>>());
+    let seen = points.into_iter().zip(values);
+    seen.map(|(point, value)| Observation { trial: None, ..measured(0, point, &[value]) }).collect()
 }
 
 #[test]

@@ -1,19 +1,27 @@
-//! Values of earlier sweeps beside this sweep's own.
+//! What earlier sweeps observed, as a hint.
 //!
 //! An observation of another sweep has no trial number. Its objectives are what [`standardised`] makes of all measured
 //! values of that sweep, each objective by itself, so that sweeps of different scales say where it was good there.
-//! This sweep's own warped values t have mean 0 and deviation 1 too, but over other points. They are moved to where the
-//! other sweeps' values lie at the same points: offset + factor t, with the offset the mean of what the nearest foreign
-//! points had, and the factor their deviation, drawn to 1 while there are few own ones.
+//!
+//! A process of its own is fitted to them. Its mean is what this sweep's model starts from: a hint, that is, which has to
+//! prove itself on this sweep's own values ([`crate::search::gp::posterior::Hint`]). The model's hyperparameters are learnt
+//! from own values alone, and at every fit the hint is kept only if the values are no less probable with it than without,
+//! so that one of no use does no harm for long.
+//!
+//! This sweep's own warped values t have mean 0 and deviation 1, over its own points. The hint m is brought to that scale:
+//! factor (m - offset), with the offset its mean at the same points and the factor one over its deviation there, drawn to
+//! 1 while there are few of them.
 
+use std::sync::Arc;
+
+use crate::search::gp::evidence::Evidence;
+use crate::search::gp::fit::{self, Fitted};
+use crate::search::gp::kernel::{Hyper, Rows};
+use crate::search::gp::posterior::Posterior;
 use crate::search::gp::warp::Warp;
 
-/// So many of the nearest foreign points tell what a point had there.
-const NEAREST: usize = 5;
 /// The factor is drawn to 1 as by so many own observations.
 const DRAWN_BY: f64 = 4.0;
-/// The squared distance of two categories, and of present and absent.
-const APART: f64 = 1.0 / 6.0;
 
 /// What an earlier sweep's values, to be minimised, count as in this one; one objective at a time. Those that are not
 /// finite stay so, and are not for use.
@@ -23,43 +31,41 @@ pub fn standardised(values: &[f64]) -> Vec<f64> {
     values.iter().map(|value| warp.of(*value)).collect()
 }
 
-/// Offset and factor for own warped values, given rows and values of both.
-pub(super) fn alignment(
-    own: &[(&[f64], f64)],
-    foreign: &[(&[f64], f64)],
-    is_category: &[bool],
-) -> (f64, f64) {
-    if own.is_empty() || foreign.is_empty() {
+/// What earlier sweeps say of one objective.
+#[derive(Debug)]
+pub(super) struct Earlier {
+    /// Observations, and their values.
+    pub(super) seen: Vec<(usize, f64)>,
+    /// None where no process explains them.
+    pub(super) model: Option<Arc<Posterior>>,
+}
+
+impl Earlier {
+    pub(super) fn new(seen: Vec<(usize, f64)>, rows: &Rows) -> Earlier {
+        let values: Vec<f64> = seen.iter().map(|(_, value)| *value).collect();
+        let model = model(rows, &values).map(Arc::new);
+        Earlier { seen, model }
+    }
+}
+
+fn model(rows: &Rows, values: &[f64]) -> Option<Posterior> {
+    if values.is_empty() {
+        return None;
+    }
+    let evidence = Evidence::new(rows, values, None);
+    let Fitted { theta, .. } = fit::fit(&evidence, &[evidence.default_start()])?;
+    let mut posterior = Posterior::new(rows, None, &Hyper::of(&theta, rows.layout.axes())).ok()?;
+    posterior.tell(values);
+    Some(posterior)
+}
+
+/// Offset and factor of the hint, given what it says of the own points.
+pub(super) fn alignment(there: &[f64]) -> (f64, f64) {
+    if there.is_empty() {
         return (0.0, 1.0);
     }
-    let there: Vec<f64> = own.iter().map(|(row, _)| nearest(row, foreign, is_category)).collect();
-    let n = own.len() as f64;
-    let mean = |of: &mut dyn Iterator<Item = f64>| of.sum::<f64>() / n;
-    let (mean_own, mean_there) =
-        (mean(&mut own.iter().map(|(_, value)| *value)), mean(&mut there.iter().copied()));
-    let variance = mean(&mut there.iter().map(|value| (value - mean_there) * (value - mean_there)));
-    let factor = ((n * variance + DRAWN_BY) / (n + DRAWN_BY)).sqrt();
-    (mean_there - factor * mean_own, factor)
-}
-
-/// The mean value of the nearest foreign points; ties by their order.
-fn nearest(row: &[f64], foreign: &[(&[f64], f64)], is_category: &[bool]) -> f64 {
-    let mut by_distance: Vec<(f64, f64)> =
-        foreign.iter().map(|(other, value)| (distance(row, other, is_category), *value)).collect();
-    by_distance.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let count = NEAREST.min(by_distance.len());
-    by_distance.iter().take(count).map(|(_, value)| value).sum::<f64>() / count as f64
-}
-
-fn distance(a: &[f64], b: &[f64], is_category: &[bool]) -> f64 {
-    let of = |((a, b), is_category): ((&f64, &f64), &bool)| {
-        if a.is_nan() && b.is_nan() {
-            0.0
-        } else if a.is_nan() || b.is_nan() || (*is_category && a != b) {
-            APART
-        } else {
-            (a - b) * (a - b)
-        }
-    };
-    a.iter().zip(b).zip(is_category).map(of).sum()
+    let n = there.len() as f64;
+    let offset = there.iter().sum::<f64>() / n;
+    let squares = there.iter().map(|m| (m - offset) * (m - offset)).sum::<f64>();
+    (offset, ((n + DRAWN_BY) / (squares + DRAWN_BY)).sqrt())
 }

@@ -135,7 +135,7 @@ impl Acquisition<'_> {
         (0..n).map(of).collect()
     }
 
-    /// The value at one row and its gradient in the row's numbers.
+    /// The value at one row and its gradient in the row's numbers; of no models there is none.
     pub(crate) fn local(&self, z: &[f64]) -> (f64, Vec<f64>) {
         let locals: Vec<_> = self.models().map(|model| model.local(z)).collect();
         let at: Vec<Belief> =

@@ -1,6 +1,7 @@
 //! How well hyperparameters explain the values: the negative log posterior of theta, and its gradient.
 //!
-//! theta = (ln w_1 .. ln w_d, ln sf, ln sn, ln t1, ln t2, ln t3); K = k(X, X) + diag(sn + extra);
+//! theta = (ln w_1 .. ln w_d, ln sf, ln sn, ln t1, ln t2, ln t3 [, ln t4 with hints h]);
+//! K = k(X, X) + t4 h h' + sn I; y is what the hints leave to be explained.
 //!
 //! f(theta) = y' K^-1 y / 2 + sum_i ln l_ii + n ln(2 pi) / 2 + priors [RW06, eq. 5.8]
 //! df/dtheta = sum_ab G_ab dK_ab/dtheta, G = (K^-1 - alpha alpha') / 2, alpha = K^-1 y [RW06, eq. 5.9]
@@ -30,31 +31,37 @@ const TREND_SD: f64 = 1.5;
 const PENALTY: f64 = 50.0;
 const HALF_LN_TAU: f64 = 0.918_938_533_204_672_8;
 
-/// What is to be explained: values (n) at rows (n), and how much more noise than sn each has.
+/// What is to be explained: values (n) at rows (n).
 pub(crate) struct Evidence<'a> {
     pub(crate) rows: &'a Rows,
     y: &'a [f64],
-    extra: &'a [f64],
-    /// Of each row with those up to it: p1'p1, p2'p2, the share of equal categories.
-    trends: Vec<[Vec<f64>; 3]>,
+    /// Of each row with those up to it: p1'p1, p2'p2, the share of equal categories, the product of the hints.
+    trends: Vec<Vec<Vec<f64>>>,
+    has_hints: bool,
 }
 
 impl<'a> Evidence<'a> {
-    pub(crate) fn new(rows: &'a Rows, y: &'a [f64], extra: &'a [f64]) -> Evidence<'a> {
-        let trends = (0..rows.len()).map(|a| rows.trend_parts(a)).collect();
-        Evidence { rows, y, extra, trends }
+    /// `hints` has one a row, or there are none.
+    pub(crate) fn new(rows: &'a Rows, y: &'a [f64], hints: Option<&[f64]>) -> Evidence<'a> {
+        let parts = |a: usize| {
+            let mut parts: Vec<Vec<f64>> = rows.trend_parts(a).into();
+            parts.extend(hints.map(|h| h[..=a].iter().map(|other| h[a] * other).collect()));
+            parts
+        };
+        Evidence { rows, y, trends: (0..rows.len()).map(parts).collect(), has_hints: hints.is_some() }
     }
 
     /// How many hyperparameters there are.
     pub(crate) fn dimensions(&self) -> usize {
-        self.rows.layout.axes() + 5
+        self.rows.layout.axes() + if self.has_hints { 6 } else { 5 }
     }
 
     /// Where a search begins that knows nothing: l = d^(1/4) / 2, sf = 1, sn = 0.01, t = e^-2.
     pub(crate) fn default_start(&self) -> Vec<f64> {
         let d = self.rows.layout.axes();
         let mut theta = vec![-2.0 * (log(0.5) + 0.25 * log(d.max(1) as f64)); d];
-        theta.extend([0.0, log(0.01), TREND_MEAN, TREND_MEAN, TREND_MEAN]);
+        theta.extend([0.0, log(0.01)]);
+        theta.resize(self.dimensions(), TREND_MEAN);
         theta
     }
 
@@ -96,7 +103,9 @@ impl<'a> Evidence<'a> {
     /// The negative log marginal likelihood and its gradient.
     pub(crate) fn likelihood(&self, theta: &[f64]) -> Option<(f64, Vec<f64>)> {
         let n = self.rows.len();
-        let hyper = Hyper::of(theta);
+        let hyper = Hyper::of(theta, self.rows.layout.axes());
+        let [t1, t2, t3] = hyper.trend;
+        let trend = [t1, t2, t3, hyper.hint];
         // m(r2) and dm/dr2 of each row with those before it
         let mut materns = Vec::with_capacity(n);
         let mut factor = Factor::default();
@@ -104,10 +113,10 @@ impl<'a> Evidence<'a> {
             let mut with = Covariances::default();
             self.rows.matern(&hyper, self.rows, a, a + 1, &mut with);
             let mut k: Vec<f64> = with.k.iter().map(|m| hyper.signal * m).collect();
-            for (t, part) in hyper.trend.iter().zip(&self.trends[a]) {
+            for (t, part) in trend.iter().zip(&self.trends[a]) {
                 k.iter_mut().zip(part).for_each(|(k, part)| *k += t * part);
             }
-            k[a] += hyper.noise + self.extra[a];
+            k[a] += hyper.noise;
             factor.push(&k).ok()?;
             materns.push(with);
         }
@@ -134,8 +143,9 @@ impl<'a> Evidence<'a> {
             self.rows.add_differences(a, &g, of_weights);
         }
         of_weights.iter_mut().zip(&hyper.weights).for_each(|(g, w)| *g *= hyper.signal * w);
-        let [t1, t2, t3] = hyper.trend;
-        rest.iter_mut().zip([hyper.signal, hyper.noise, t1, t2, t3]).for_each(|(g, scale)| *g *= scale);
+        rest.iter_mut()
+            .zip([hyper.signal, hyper.noise].iter().chain(&trend))
+            .for_each(|(g, scale)| *g *= scale);
         Some((f, gradient))
     }
 

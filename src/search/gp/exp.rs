@@ -26,7 +26,7 @@ const SERIES: [f64; 12] = [
 ];
 
 /// exp(x), x <= 0.
-#[inline]
+#[inline(always)]
 pub(crate) fn exp_negative(x: f64) -> f64 {
     let inside = if x > LEAST { x } else { LEAST };
     let shifted = inside * std::f64::consts::LOG2_E + ROUND;

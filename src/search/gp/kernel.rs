@@ -21,6 +21,7 @@
 use crate::search::gp::coordinates::Embedding;
 use crate::search::gp::exp::exp_negative;
 use crate::search::gp::linalg::dot;
+use crate::search::gp::wide::wide;
 
 const SQRT_3: f64 = 1.732_050_807_568_877_2;
 const SQRT_5: f64 = 2.236_067_977_499_79;
@@ -65,6 +66,8 @@ pub(crate) struct Hyper {
     pub(crate) noise: f64,
     /// t1, t2, t3.
     pub(crate) trend: [f64; 3],
+    /// t4, of the hint; 0 where there is none.
+    pub(crate) hint: f64,
 }
 
 /// The covariances of one row with n others, and what they are made of.
@@ -78,15 +81,15 @@ pub(crate) struct Covariances {
 }
 
 impl Hyper {
-    /// Of theta = (ln w_1 .. ln w_d, ln sf, ln sn, ln t1, ln t2, ln t3).
-    pub(crate) fn of(theta: &[f64]) -> Hyper {
-        let d = theta.len().saturating_sub(5);
-        let at = |i: usize| theta.get(d + i).map_or(0.0, |t| libm::exp(*t));
+    /// Of theta = (ln w_1 .. ln w_d, ln sf, ln sn, ln t1, ln t2, ln t3), and ln t4 where there is a hint; d `axes`.
+    pub(crate) fn of(theta: &[f64], axes: usize) -> Hyper {
+        let at = |i: usize| theta.get(axes + i).map_or(0.0, |t| libm::exp(*t));
         Hyper {
-            weights: theta[..d].iter().map(|t| libm::exp(*t)).collect(),
+            weights: theta.iter().take(axes).map(|t| libm::exp(*t)).collect(),
             signal: at(0),
             noise: at(1),
             trend: [at(2), at(3), at(4)],
+            hint: at(5),
         }
     }
 }
@@ -209,7 +212,7 @@ impl Rows {
         let columns = self.p1.iter().zip(&self.p2).zip(others.p1.iter().zip(&others.p2));
         for ((p1, p2), (a1, a2)) in columns {
             let (a1, a2) = (trend[0] * a1[a], trend[1] * a2[a]);
-            k.iter_mut().zip(p1.iter().zip(p2)).for_each(|(k, (p1, p2))| *k += a1 * p1 + a2 * p2);
+            add_both(k, [a1, a2], p1, p2);
         }
         let each = trend[2] / self.categories.len().max(1) as f64;
         for (column, other) in self.categories.iter().zip(&others.categories) {
@@ -244,15 +247,10 @@ impl Rows {
 
     /// m and dm/dr2 of row a of others with the first `n` of these.
     pub(crate) fn matern(&self, hyper: &Hyper, others: &Rows, a: usize, n: usize, out: &mut Covariances) {
-        self.distances(hyper, others, a, &mut out.r2, n);
         out.k.resize(n, 0.0);
         out.slopes.resize(n, 0.0);
-        for ((k, slope), r2) in out.k.iter_mut().zip(&mut out.slopes).zip(&out.r2) {
-            let r = (5.0 * r2).sqrt();
-            let e = exp_negative(-r);
-            *k = (1.0 + r + r * r * (1.0 / 3.0)) * e;
-            *slope = -(5.0 / 6.0) * (1.0 + r) * e;
-        }
+        self.distances(hyper, others, a, &mut out.r2, n);
+        matern(out);
     }
 
     /// k(x, x) of row a, without noise.
@@ -315,25 +313,50 @@ impl Rows {
     }
 }
 
-/// r2_i += w (x_i - at)^2
-fn add_squares(r2: &mut [f64], column: &[f64], at: f64, w: f64) {
-    for (r2, x) in r2.iter_mut().zip(column) {
-        let gap = x - at;
-        *r2 += w * (gap * gap);
+wide! {
+    /// m and dm/dr2 of r2.
+    fn matern(of: &mut Covariances) {
+        for ((k, slope), r2) in of.k.iter_mut().zip(&mut of.slopes).zip(&of.r2) {
+            let r = (5.0 * r2).sqrt();
+            let e = exp_negative(-r);
+            *k = (1.0 + r + r * r * (1.0 / 3.0)) * e;
+            *slope = -(5.0 / 6.0) * (1.0 + r) * e;
+        }
     }
 }
 
-/// sum_i h_i (x_i - at)^2, in eight partial sums.
-fn sum_of_squares(h: &[f64], column: &[f64], at: f64) -> f64 {
-    let column = &column[..h.len()];
-    let mut sums = [0.0f64; 8];
-    let (a, b) = (h.chunks_exact(8), column.chunks_exact(8));
-    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(h, x)| h * ((x - at) * (x - at))).sum();
-    for (h, x) in a.zip(b) {
-        for k in 0..8 {
-            let gap = x[k] - at;
-            sums[k] += h[k] * (gap * gap);
+wide! {
+    /// k_i += a_1 p1_i + a_2 p2_i
+    fn add_both(k: &mut [f64], a: [f64; 2], p1: &[f64], p2: &[f64]) {
+        for (k, (p1, p2)) in k.iter_mut().zip(p1.iter().zip(p2)) {
+            *k += a[0] * p1 + a[1] * p2;
         }
     }
-    sums.iter().sum::<f64>() + rest
+}
+
+wide! {
+    /// r2_i += w (x_i - at)^2
+    fn add_squares(r2: &mut [f64], column: &[f64], at: f64, w: f64) {
+        for (r2, x) in r2.iter_mut().zip(column) {
+            let gap = x - at;
+            *r2 += w * (gap * gap);
+        }
+    }
+}
+
+wide! {
+    /// sum_i h_i (x_i - at)^2, in eight partial sums.
+    fn sum_of_squares(h: &[f64], column: &[f64], at: f64) -> f64 {
+        let column = &column[..h.len()];
+        let mut sums = [0.0f64; 8];
+        let (a, b) = (h.chunks_exact(8), column.chunks_exact(8));
+        let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(h, x)| h * ((x - at) * (x - at))).sum();
+        for (h, x) in a.zip(b) {
+            for k in 0..8 {
+                let gap = x[k] - at;
+                sums[k] += h[k] * (gap * gap);
+            }
+        }
+        sums.iter().sum::<f64>() + rest
+    }
 }

@@ -20,6 +20,7 @@ pub(crate) mod optimise;
 pub(crate) mod posterior;
 mod projected;
 pub(crate) mod warp;
+mod wide;
 
 #[cfg(test)]
 mod tests;

@@ -203,7 +203,7 @@ impl Search<'_> {
                 z[*axis] = *x;
             }
             let (value, gradient) = acquisition.local(&z);
-            (-value, moved.iter().map(|(number, _)| -gradient[*number]).collect())
+            (-value, moved.iter().map(|(number, _)| -gradient.get(*number).unwrap_or(&0.0)).collect())
         });
         let mut row = best.row.clone();
         for ((_, axis), x) in moved.iter().zip(&x) {

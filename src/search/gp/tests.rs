@@ -1,5 +1,7 @@
 //! The numerics against reference values, finite differences and what must hold of any model.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 
@@ -12,7 +14,7 @@ use crate::search::gp::fit::fit;
 use crate::search::gp::kernel::{Hyper, Layout, Rows};
 use crate::search::gp::linalg::Factor;
 use crate::search::gp::normal::{log_cdf, log_cdf_slope, log_h, log_h_slope};
-use crate::search::gp::posterior::Posterior;
+use crate::search::gp::posterior::{Hint, Posterior};
 use crate::search::gp::projected::minimise;
 use crate::search::gp::warp::{Bend, Warp, best_lambda, log_likelihood, yeo_johnson};
 use crate::search::testing::{cube, leaf, mixed, numbers, oracle, unit, words};
@@ -56,12 +58,18 @@ fn theta(d: usize, number: u64) -> Vec<f64> {
 
 /// A posterior of random rows and values.
 fn posterior(embedding: &Embedding, n: usize, number: u64) -> Posterior {
+    hinted(embedding, n, number, None)
+}
+
+fn hinted(embedding: &Embedding, n: usize, number: u64, hint: Option<&Hint>) -> Posterior {
     let z = random_rows(embedding, n, number);
     let mut rng = rng(number + 1000);
     let y: Vec<f64> = (0..n).map(|_| normal_quantile(uniform(&mut rng))).collect();
     let rows = rows_of(embedding, &z);
-    let mut posterior =
-        Posterior::new(&rows, &vec![0.0; n], &Hyper::of(&theta(embedding.axes().len(), number))).unwrap();
+    let axes = embedding.axes().len();
+    let mut theta = theta(axes, number);
+    theta.extend(hint.map(|_| -0.4));
+    let mut posterior = Posterior::new(&rows, hint, &Hyper::of(&theta, axes)).unwrap();
     posterior.tell(&y);
     posterior
 }
@@ -84,11 +92,11 @@ fn agrees_with_the_reference_model() {
             signal: case["signal_variance"].as_f64().unwrap(),
             noise: case["noise_variance"].as_f64().unwrap(),
             trend: [trend[0], trend[1], trend[2]],
+            hint: 0.0,
         };
         let rows = rows_of(&embedding, &x);
         let y = numbers(&case["y"]);
-        let none = vec![0.0; y.len()];
-        let mut posterior = Posterior::new(&rows, &none, &hyper).unwrap();
+        let mut posterior = Posterior::new(&rows, None, &hyper).unwrap();
         posterior.tell(&y);
 
         let at = posterior.predict(&rows_of(&embedding, &matrix(&case["queries"])));
@@ -100,7 +108,7 @@ fn agrees_with_the_reference_model() {
         let mut theta: Vec<f64> = hyper.weights.iter().map(|w| w.ln()).collect();
         theta.extend([hyper.signal.ln(), hyper.noise.ln()]);
         theta.extend(hyper.trend.iter().map(|t| t.ln()));
-        let (f, gradient) = Evidence::new(&rows, &y, &none).likelihood(&theta).unwrap();
+        let (f, gradient) = Evidence::new(&rows, &y, None).likelihood(&theta).unwrap();
         close(-f, case["lml"].as_f64().unwrap(), 1e-10);
         if let Some(known) = case.get("grad_lml_wrt_log_weights_signal_noise") {
             for (seen, known) in gradient.iter().zip(numbers(known)) {
@@ -208,12 +216,14 @@ fn the_gradient_of_the_evidence_is_that_of_differences() {
     let rows = rows_of(&embedding, &random_rows(&embedding, 14, 1));
     let mut draws = rng(2);
     let y: Vec<f64> = (0..14).map(|_| normal_quantile(uniform(&mut draws))).collect();
-    let extra: Vec<f64> = (0..14).map(|i| if i < 4 { 0.25 } else { 0.0 }).collect();
-    let evidence = Evidence::new(&rows, &y, &extra);
-    let mut outside = theta(embedding.axes().len(), 3);
+    let hints: Vec<f64> = (0..14).map(|_| normal_quantile(uniform(&mut draws))).collect();
+    let evidence = Evidence::new(&rows, &y, Some(&hints));
+    let mut inside = theta(embedding.axes().len(), 3);
+    inside.push(0.4);
+    let mut outside = inside.clone();
     outside[0] = 11.0;
     outside[1] = -15.0;
-    for at in [evidence.default_start(), theta(embedding.axes().len(), 3), outside] {
+    for at in [evidence.default_start(), inside, outside] {
         let (_, gradient) = evidence.at(&at).unwrap();
         for i in 0..at.len() {
             let h = 1e-5;
@@ -255,7 +265,10 @@ fn gains() -> Vec<(usize, Gain)> {
 #[test]
 fn gradients_of_the_acquisition_are_those_of_differences() {
     let embedding = Embedding::new(&mixed());
-    let models: Vec<Posterior> = (0..4).map(|i| posterior(&embedding, 12, 10 + i)).collect();
+    let hint = Hint { from: Arc::new(posterior(&embedding, 9, 70)), offset: 0.3, factor: 0.8 };
+    // every second one starts from a hint
+    let model = |i: u64| hinted(&embedding, 12, 10 + i, Some(&hint).filter(|_| i.is_multiple_of(2)));
+    let models: Vec<Posterior> = (0..4).map(model).collect();
     let layout = Layout::of(&embedding);
     for (objectives, gain) in gains() {
         let acquisition = Acquisition {
@@ -330,8 +343,9 @@ fn a_posterior_without_noise_goes_through_its_values() {
     let z = random_rows(&embedding, 15, 30);
     let rows = rows_of(&embedding, &z);
     let y: Vec<f64> = (0..15).map(|i| f64::from(i).sin()).collect();
-    let hyper = Hyper { noise: 1e-8, ..Hyper::of(&theta(embedding.axes().len(), 31)) };
-    let mut posterior = Posterior::new(&rows, &[0.0; 15], &hyper).unwrap();
+    let hyper =
+        Hyper { noise: 1e-8, ..Hyper::of(&theta(embedding.axes().len(), 31), embedding.axes().len()) };
+    let mut posterior = Posterior::new(&rows, None, &hyper).unwrap();
     posterior.tell(&y);
     let at = posterior.predict(&rows);
     let means = posterior.means_at_rows();
@@ -362,28 +376,52 @@ fn a_believed_point_takes_variance_and_leaves_the_mean() {
 fn a_grown_factor_has_the_bits_of_a_fresh_one() {
     let embedding = Embedding::new(&mixed());
     let z = random_rows(&embedding, 30, 50);
-    let hyper = Hyper::of(&theta(embedding.axes().len(), 51));
-    let none = [0.0; 30];
-    let mut grown = Posterior::new(&rows_of(&embedding, &z[..10]), &none[..10], &hyper).unwrap();
+    let axes = embedding.axes().len();
+    let mut theta = theta(axes, 51);
+    theta.push(-0.2);
+    let hyper = Hyper::of(&theta, axes);
+    let hint = Hint { from: Arc::new(posterior(&embedding, 9, 53)), offset: -0.1, factor: 1.2 };
+    let hint = Some(&hint);
+    let mut grown = Posterior::new(&rows_of(&embedding, &z[..10]), hint, &hyper).unwrap();
     for n in 11..=30 {
         let rows = rows_of(&embedding, &z[..n]);
-        assert!(grown.begins(&rows, &none[..n], &hyper));
-        grown = grown.extend(&rows, &none[..n]).unwrap();
+        assert!(grown.begins(&rows, hint, &hyper) && !grown.begins(&rows, None, &hyper));
+        grown = grown.extend(&rows).unwrap();
         let mut believing = grown.clone();
         believing.believe(&rows_of(&embedding, &random_rows(&embedding, 3, 52)));
         assert_eq!(believing.len(), n + 3);
     }
-    let fresh = Posterior::new(&rows_of(&embedding, &z), &none, &hyper).unwrap();
+    let fresh = Posterior::new(&rows_of(&embedding, &z), hint, &hyper).unwrap();
     assert_eq!(grown.factor(), fresh.factor());
-    assert!(!grown.begins(&rows_of(&embedding, &z[..29]), &none[..29], &hyper));
+    assert!(!grown.begins(&rows_of(&embedding, &z[..29]), hint, &hyper));
+}
+
+#[test]
+fn a_hint_is_followed_turned_or_left_as_the_values_tell() {
+    let embedding = Embedding::new(&cube(2));
+    let from = Arc::new(posterior(&embedding, 20, 80));
+    let hint = Hint { from, offset: 0.0, factor: 1.0 };
+    let rows = rows_of(&embedding, &random_rows(&embedding, 25, 81));
+    let says = hint.at(&rows);
+    for factor in [1.0, 0.0, -1.0] {
+        let y: Vec<f64> = says.iter().map(|h| factor * h).collect();
+        let left: Vec<f64> = y.iter().zip(&says).map(|(y, h)| y - h).collect();
+        let evidence = Evidence::new(&rows, &left, Some(&says));
+        let found = fit(&evidence, &[evidence.default_start()]).unwrap();
+        let mut posterior = Posterior::new(&rows, Some(&hint), &Hyper::of(&found.theta, 2)).unwrap();
+        assert_eq!(posterior.trust(), Some(1.0));
+        posterior.tell(&y);
+        close(posterior.trust().unwrap(), factor, 0.1);
+        posterior.means_at_rows().iter().zip(&y).for_each(|(mean, y)| close(*mean, *y, 0.02));
+    }
 }
 
 #[test]
 fn equal_rows_have_a_factor() {
     let embedding = Embedding::new(&cube(3));
     let rows = rows_of(&embedding, &vec![vec![0.3, 0.3, 0.9]; 100]);
-    let hyper = Hyper { weights: vec![1e-6; 3], signal: 50.0, noise: 1e-6, trend: [1e-6; 3] };
-    let mut posterior = Posterior::new(&rows, &[0.0; 100], &hyper).unwrap();
+    let hyper = Hyper { weights: vec![1e-6; 3], signal: 50.0, noise: 1e-6, trend: [1e-6; 3], hint: 0.0 };
+    let mut posterior = Posterior::new(&rows, None, &hyper).unwrap();
     posterior.tell(&[1.0; 100]);
     close(posterior.predict(&rows).mean[0], 1.0, 1e-3);
 }
@@ -442,9 +480,9 @@ proptest! {
     fn covariances_of_conditional_spaces_are_positive_definite(number in 0u64..1000, n in 2usize..24) {
         let embedding = Embedding::new(&mixed());
         let rows = rows_of(&embedding, &random_rows(&embedding, n, number));
-        let mut hyper = Hyper::of(&theta(embedding.axes().len(), number));
+        let mut hyper = Hyper::of(&theta(embedding.axes().len(), number), embedding.axes().len());
         hyper.noise = 1e-8;
-        let posterior = Posterior::new(&rows, &vec![0.0; n], &hyper);
+        let posterior = Posterior::new(&rows, None, &hyper);
         prop_assert!(posterior.is_ok_and(|posterior| posterior.jitter() == 0.0));
     }
 
