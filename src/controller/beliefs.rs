@@ -78,6 +78,7 @@ fn part(model: &crate::search::ModelOutlook, definition: &Definition) -> pb::mod
         linear: linear / total,
         quadratic: quadratic / total,
         categories: categories / total,
+        earlier: model.earlier,
     }
 }
 

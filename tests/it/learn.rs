@@ -97,6 +97,8 @@ fn a_sweep_learns_from_an_earlier_one_and_says_so() {
     assert!(done.err.contains(&words), "{}", done.err);
     let shown = home.swath(&["sweep", "show", "second"]).expect(0).out;
     assert!(shown.contains(&format!(" learned  from 14 trials of {first}")), "{shown}");
+    let believed = home.swath(&["sweep", "show", "second", "--model"]).expect(0).out;
+    assert!(believed.contains("of what earlier sweeps say"), "{believed}");
     let trial = home.swath(&["trial", "show", "second/1"]).expect(0).out;
     assert!(trial.contains("bayes: expected loss"), "its first trial needs no design: {trial}");
     proposals_hold(&home, 20);

@@ -63,6 +63,9 @@ fn write_part(part: &pb::model::Part, out: &mut dyn Write) -> io::Result<()> {
         count(part.fitted, "trial"),
         shares.join(", ")
     )?;
+    if let Some(believed) = part.earlier {
+        writeln!(out, "          of what earlier sweeps say {} is believed", belief(believed))?;
+    }
     let mut lengths: Vec<&pb::model::Length> = part.lengths.iter().collect();
     lengths.sort_by(|a, b| a.length.total_cmp(&b.length));
     let widest = lengths.iter().take(LENGTHS).map(|one| escape(&one.parameter).len()).max().unwrap_or(0);
@@ -79,6 +82,14 @@ fn write_part(part: &pb::model::Part, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "          and {} more parameters: -o json shows all", lengths.len() - LENGTHS)?;
     }
     Ok(())
+}
+
+fn belief(believed: f64) -> String {
+    match believed {
+        b if b > 0.005 => format!("{:.0} %", 100.0 * b),
+        b if b < -0.005 => "the opposite".to_owned(),
+        _ => "nothing".to_owned(),
+    }
 }
 
 fn expectations(expected: &[pb::model::Expectation]) -> String {
