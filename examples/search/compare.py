@@ -29,7 +29,7 @@ def curve(args, way, seed):
     with tempfile.TemporaryDirectory() as store:
         file = Path(store) / "sweep.yaml"
         file.write_text(FILE.read_text() if stops else RULE.sub("", FILE.read_text()))
-        trials = 3 * args.trials if stops else args.trials
+        trials = 6 * args.trials if stops else args.trials
         words = ["--set", f"method={method}", "--seed", str(seed), "-n", str(trials), "--progress", "none", "--quiet"]
         swath(args, store, "run", str(file), *words)
         listed = json.loads(swath(args, store, "trial", "list", "@last", "-o", "json"))["trials"]

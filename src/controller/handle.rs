@@ -4,8 +4,8 @@
 //! Requests that only read stored things are answered by the readers, on threads of their own. Whatever a request waits
 //! for, it holds its share of [`ROOM`]; one that finds none left is refused, so that no flood of them uses up the memory.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
 
 use prost::Message as _;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
@@ -69,7 +69,7 @@ pub(super) enum Message {
 }
 
 /// One stream of one agent process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct LinkId(pub(super) u64);
 
 /// Where a stream of messages is handed over once it is open.
@@ -203,7 +203,7 @@ impl Handle {
         let mailbox = self.mailbox.clone();
         // The core closes a link by dropping the other sender: this one must not keep the stream open.
         let gone = down.downgrade();
-        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).insert(link, down);
+        self.outboxes.insert(link, down);
         let outboxes = Arc::clone(&self.outboxes);
         tokio::spawn(async move {
             if mailbox.send(Message::LinkOpened { link }, 1).await.is_err() {
@@ -222,7 +222,7 @@ impl Handle {
             }
             // Whoever no longer listens has ended, and with it all links.
             let _ = mailbox.push(Message::LinkClosed { link });
-            outboxes.lock().unwrap_or_else(PoisonError::into_inner).remove(&link);
+            outboxes.remove(&link);
         });
         outbox
     }

@@ -2,12 +2,12 @@
 //!
 //! It drains its mailbox before it looks at timers, so that what arrived while it waited for the disk counts.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use dashmap::DashMap;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::controller::clock::{Clock, Now};
@@ -73,7 +73,7 @@ pub enum StartError {
 }
 
 /// Senders to the connections of agents.
-pub(super) type Outboxes = Arc<Mutex<BTreeMap<LinkId, mpsc::Sender<pb::AgentDown>>>>;
+pub(super) type Outboxes = Arc<DashMap<LinkId, mpsc::Sender<pb::AgentDown>>>;
 
 /// Folds what is unfinished and starts the core's thread. Blocks while it folds.
 ///
@@ -218,14 +218,14 @@ impl Shell {
             // Whoever asked may have gone.
             Output::Answer(reply, answer) => drop(reply.send(answer)),
             Output::Down(link, message) => {
-                let mut outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_full = outboxes.get(&link).is_some_and(|outbox| outbox.try_send(*message).is_err());
+                let is_full =
+                    self.outboxes.get(&link).is_some_and(|outbox| outbox.try_send(*message).is_err());
                 if is_full {
-                    outboxes.remove(&link); // it comes again, and its hello says what it missed
+                    self.outboxes.remove(&link); // it comes again, and its hello says what it missed
                 }
             }
             Output::Close(link) => {
-                self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).remove(&link);
+                self.outboxes.remove(&link);
             }
             Output::Read(job) => {
                 self.library.begin(job, self.pool.handle());
