@@ -160,6 +160,9 @@ fn fit(dir: &Path) -> Result<(), Failed> {
     }
     let mut agent = Agent::start("paced", &server.socket)?;
     agent.wait_for("reporting")?;
+    let Agent { mut child, words } = agent;
+    // Read at once: an agent whose pipe is full reports nothing.
+    let lines = std::thread::spawn(move || words.map_while(Result::ok).collect::<Vec<String>>());
     let began = monotonic_us();
     std::thread::sleep(QUIET);
     let quiet = monotonic_us();
@@ -172,10 +175,10 @@ fn fit(dir: &Path) -> Result<(), Failed> {
     }
     let busy = monotonic_us();
     std::thread::sleep(Duration::from_millis(100)); // what is under way is still to be answered
-    agent.child.kill()?;
+    child.kill()?;
+    child.wait()?;
     let (mut calm, mut pressed) = (Vec::new(), Vec::new());
-    for line in agent.words {
-        let line = line?;
+    for line in lines.join().map_err(|_| "the reader of the agent's lines panicked")? {
         let Some((at, took)) = line.split_once(' ') else { continue }; // the kill cut it
         let (Ok(at), Ok(took)) = (at.parse::<u64>(), took.parse::<u64>()) else { continue };
         match at {
@@ -184,7 +187,6 @@ fn fit(dir: &Path) -> Result<(), Failed> {
             _ => pressed.push(took),
         }
     }
-    agent.child.wait()?;
     println!("{}", json!({"quiet_us": calm, "busy_us": pressed, "fit_ms": fits}));
     server.end()
 }
