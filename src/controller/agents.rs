@@ -56,10 +56,11 @@ impl Core {
         let goodbye = pb::Goodbye { why: why.to_owned(), retry_after, see_other: String::new() };
         self.pending.down(link, Down::Goodbye(goodbye));
         self.pending.outputs.push(Output::Close(link));
+        self.links.part(link);
     }
 
     pub(super) fn said(&mut self, link: LinkId, message: pb::AgentUp, now: Now) {
-        if !self.links.is_open(link) {
+        if !self.links.is_heard(link) {
             return;
         }
         self.links.heard(link, now.mono);

@@ -63,6 +63,8 @@ pub(super) struct Links {
     agents: BTreeMap<String, Agent>,
     /// Streams that are open, with the agent that said hello on them.
     streams: BTreeMap<LinkId, Option<String>>,
+    /// Those of them that were told goodbye.
+    parted: BTreeSet<LinkId>,
 }
 
 impl Links {
@@ -91,6 +93,17 @@ impl Links {
         self.streams.contains_key(&stream)
     }
 
+    /// Whether what comes on this stream counts. After a goodbye nothing does: a message that was not taken may stand before
+    /// it, and all of them come again on the next stream.
+    pub(super) fn is_heard(&self, stream: LinkId) -> bool {
+        self.is_open(stream) && !self.parted.contains(&stream)
+    }
+
+    /// This stream was told goodbye.
+    pub(super) fn part(&mut self, stream: LinkId) {
+        self.parted.insert(stream);
+    }
+
     /// Something came on this stream.
     pub(super) fn heard(&mut self, stream: LinkId, now: Instant) {
         let Some(Some(id)) = self.streams.get(&stream) else { return };
@@ -113,6 +126,7 @@ impl Links {
 
     /// The stream is gone. Returns the agent whose link is over by it.
     pub(super) fn closed(&mut self, stream: LinkId, now: Instant) -> Option<String> {
+        self.parted.remove(&stream);
         let id = self.streams.remove(&stream)??;
         let agent = self.agents.get_mut(&id)?;
         if !matches!(agent.link, Link::Alive { stream: current, .. } if current == stream) {

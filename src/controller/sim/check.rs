@@ -103,6 +103,11 @@ impl World {
         entries
     }
 
+    /// The reports that are stored, by run and number.
+    pub(super) fn reports(&self, id: SweepId) -> BTreeSet<(Run, u64)> {
+        reports(&self.entries(id))
+    }
+
     pub(super) fn events(&self, id: SweepId) -> Vec<Event> {
         events(&self.entries(id)).cloned().collect()
     }

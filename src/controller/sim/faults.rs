@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use crate::controller::core::Trip;
 use crate::controller::handle::{Answer, Call, Message};
 use crate::controller::{Refused, RefusedKind};
+use crate::pb::run_up::Kind as Frame;
 use crate::pb::{self, RunId};
 use crate::search::{Hindrance, Reason};
 use crate::store::StoreBody;
@@ -230,6 +231,32 @@ fn f35_a_full_disk_takes_stops_alone_and_goes_on_by_itself() {
     world.disk.0.store(PLENTY, Ordering::Relaxed);
     world.pass(Duration::from_secs(2));
     assert_eq!(live(&world, sweep), 2, "there is room, and nobody had to say so");
+}
+
+#[test]
+fn f35_on_a_full_disk_no_end_is_taken_before_the_reports_that_precede_it() {
+    let (mut world, sweep) = world(GRID);
+    with_runs(&mut world, sweep);
+    world.disk.0.store(1 << 20, Ordering::Relaxed);
+    let pause = Call::PauseSweep(pb::PauseSweepRequest { sweep: sweep.to_string(), ..Default::default() });
+    world.ask(pause);
+    assert!(world.core().is_pressed);
+    for _ in 0..100 {
+        world.go_on(0);
+    }
+    let runs: Vec<_> = world.machines[0].runs.iter().map(|(id, run)| (*id, run.spool.clone())).collect();
+    let reports = |frames: &[Frame]| frames.iter().filter(|frame| matches!(frame, Frame::Reports(_))).count();
+    assert!(runs.iter().all(|(_, spool)| matches!(spool.last(), Some(Frame::Ended(_)))));
+    assert!(runs.iter().any(|(_, spool)| reports(spool) > 0), "there is something to lose");
+    world.deliver_up(0, 1000);
+    assert_eq!(live(&world, sweep), 2, "the ends wait for what comes before them");
+    world.disk.0.store(PLENTY, Ordering::Relaxed);
+    world.pass(Duration::from_secs(2));
+    world.flow();
+    for (id, spool) in runs {
+        let stored = world.reports(sweep).into_iter().filter(|(run, _)| *run == id.run).count();
+        assert_eq!(stored, reports(&spool), "{}", id.run);
+    }
 }
 
 #[test]
