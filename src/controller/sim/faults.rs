@@ -248,7 +248,14 @@ fn f35_on_a_full_disk_no_end_is_taken_before_the_reports_that_precede_it() {
     let reports = |frames: &[Frame]| frames.iter().filter(|frame| matches!(frame, Frame::Reports(_))).count();
     assert!(runs.iter().all(|(_, spool)| matches!(spool.last(), Some(Frame::Ended(_)))));
     assert!(runs.iter().any(|(_, spool)| reports(spool) > 0), "there is something to lose");
-    world.deliver_up(0, 1000);
+    // The refusal closed the stream: it comes again, and all that the spools hold is under way on it.
+    world.connect(0);
+    world.deliver_down(0, 10);
+    world.deliver_up(0, 1);
+    world.deliver_down(0, 10);
+    world.go_on(0);
+    assert!(world.machines[0].up.len() > 4);
+    world.deliver_one_by_one(0);
     assert_eq!(live(&world, sweep), 2, "the ends wait for what comes before them");
     world.disk.0.store(PLENTY, Ordering::Relaxed);
     world.pass(Duration::from_secs(2));

@@ -389,6 +389,15 @@ impl World {
         self.put(kinds.into_iter().map(said).collect());
     }
 
+    /// Everything that the machine has sent, a commit for each: what was under way when its stream is closed arrives too.
+    pub(super) fn deliver_one_by_one(&mut self, machine: usize) {
+        let Some(link) = self.machines[machine].link else { return };
+        let kinds: Vec<_> = self.machines[machine].up.drain(..).collect();
+        for kind in kinds {
+            self.put(vec![Message::LinkSaid { link, message: pb::AgentUp { kind: Some(kind) } }]);
+        }
+    }
+
     pub(super) fn deliver_down(&mut self, machine: usize, count: usize) {
         for _ in 0..count {
             let Some(message) = self.machines[machine].down.pop_front() else { return };
