@@ -390,6 +390,18 @@ impl Link {
         self.say(Up::Run(pb::RunUp { run: Some(run.clone()), kind: Some(kind) })).await
     }
 
+    /// The runs that it is given, all of which have started, each with the number of what it said last.
+    async fn begin_all(&mut self) -> Result<Vec<(pb::RunKey, u64)>, Failed> {
+        let mut runs = Vec::new();
+        while runs.len() < RUNS as usize {
+            if let Down::Assign(pb::Assign { run: Some(run), .. }) = self.hear().await? {
+                self.begin(&run).await?;
+                runs.push((run, 2));
+            }
+        }
+        Ok(runs)
+    }
+
     /// The run has started, and names its two metrics.
     async fn begin(&self, run: &pb::RunKey) -> Result<(), Failed> {
         let nonce = format!("{:016x}", run.fence);
@@ -406,13 +418,7 @@ impl Link {
 /// A few runs report as quickly as they are acknowledged.
 async fn flood(socket: PathBuf) -> Result<(), Failed> {
     let mut link = Link::open(socket, sweep(1, RUNS), RUNS).await?;
-    let mut runs = Vec::new();
-    while runs.len() < RUNS as usize {
-        if let Down::Assign(pb::Assign { run: Some(run), .. }) = link.hear().await? {
-            link.begin(&run).await?;
-            runs.push((run, 2));
-        }
-    }
+    let mut runs = link.begin_all().await?;
     say("flood");
     let (mut sent, mut stored, mut cursors) = (0, 0, BTreeMap::new());
     let mut turn = (0..runs.len()).cycle();
@@ -435,13 +441,7 @@ async fn flood(socket: PathBuf) -> Result<(), Failed> {
 /// Reports one by one, 1,000 a second; a line for each: when it was sent, and after how many us it was acknowledged.
 async fn report_evenly(socket: PathBuf) -> Result<(), Failed> {
     let mut link = Link::open(socket, sweep(1, RUNS), RUNS).await?;
-    let mut runs = Vec::new();
-    while runs.len() < RUNS as usize {
-        if let Down::Assign(pb::Assign { run: Some(run), .. }) = link.hear().await? {
-            link.begin(&run).await?;
-            runs.push((run, 2));
-        }
-    }
+    let mut runs = link.begin_all().await?;
     say("reporting");
     let mut sent: BTreeMap<(u32, u64), u64> = BTreeMap::new();
     let mut beat = tokio::time::interval(Duration::from_millis(1));

@@ -193,14 +193,13 @@ impl Follower<'_> {
     /// Takes in entries of the log. True: the sweep is over.
     async fn take(&mut self, message: &pb::WatchResponse) -> Result<bool, Failure> {
         self.log.from = self.log.from.max(message.pos + 1);
-        let closes = closes(message, &self.sweep);
-        if self.view.wants(message) || closes || self.enough.is_some() {
+        if self.view.wants(message) || closes(message, &self.sweep) || self.enough.is_some() {
             self.sweep = self.log.get().await?;
             self.view.take(message, &self.sweep, &self.log.client).await?;
         }
         let is_enough = self.enough.is_some_and(|enough| enough(&self.sweep));
-        // Of a sweep that a look found over the last entries may be still to come, and the line of its last trial.
-        Ok(is_enough || closes && is_over(&self.sweep, self.agent.is_some() || self.asked.is_some()))
+        let works_for_it = self.agent.is_some() || self.asked.is_some();
+        Ok(is_enough || ends(message, &self.sweep) && is_over(&self.sweep, works_for_it))
     }
 
     /// Does what was asked for; with what code that ends the view, if it does.
@@ -293,6 +292,16 @@ fn closes(message: &pb::WatchResponse, sweep: &pb::Sweep) -> bool {
     message.entries.iter().any(|entry| closes(entry.kind.as_str()))
 }
 
+/// Whether a message may be the last one of a sweep as a look found it. A look may be ahead of the messages: those of a
+/// sweep that has ended go on to the entry that says so, and so does the view, with the line of every trial.
+fn ends(message: &pb::WatchResponse, sweep: &pb::Sweep) -> bool {
+    use pb::sweep::State;
+    match sweep.state() {
+        State::Finished | State::Stopped => message.entries.iter().any(|entry| entry.kind == "SweepEnded"),
+        State::Running | State::Paused | State::Damaged | State::Unspecified => closes(message, sweep),
+    }
+}
+
 /// Whether it is only events of its own that can end it.
 pub(super) fn works(sweep: &pb::Sweep) -> bool {
     sweep.state() == pb::sweep::State::Running && !sweep.hidden
@@ -306,5 +315,35 @@ fn is_over(sweep: &pb::Sweep, works_for_it: bool) -> bool {
         State::Finished | State::Stopped | State::Damaged => true,
         State::Paused => works_for_it && idle,
         State::Running | State::Unspecified => sweep.hidden && idle,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pb::sweep::State;
+
+    fn message(kinds: &[&str]) -> pb::WatchResponse {
+        let entry = |kind: &&str| pb::Entry { kind: (*kind).to_owned(), ..Default::default() };
+        pb::WatchResponse { entries: kinds.iter().map(entry).collect(), ..Default::default() }
+    }
+
+    fn sweep(state: State, hidden: bool) -> pb::Sweep {
+        pb::Sweep { state: state.into(), hidden, ..Default::default() }
+    }
+
+    #[test]
+    fn a_view_behind_its_looks_goes_on_to_the_entry_that_ends_the_sweep() {
+        for state in [State::Finished, State::Stopped] {
+            let over = sweep(state, false);
+            assert!(is_over(&over, true));
+            assert!(!ends(&message(&["RunEnded"]), &over), "others may be still to come");
+            assert!(!ends(&message(&["SweepPaused", "SweepResumed"]), &over), "it ended later");
+            assert!(ends(&message(&["RunEnded", "SweepEnded"]), &over));
+        }
+        assert!(!ends(&message(&["RunEnded"]), &sweep(State::Running, false)));
+        for idle in [sweep(State::Paused, false), sweep(State::Running, true)] {
+            assert!(ends(&message(&["RunEnded"]), &idle), "its last run may be the last entry");
+        }
     }
 }

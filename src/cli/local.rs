@@ -199,7 +199,8 @@ impl Local {
             if let Ok(stream) = connect_socket(&path).await {
                 return Ok(stream);
             }
-            // In a task of its own: who asked may be dropped half-way, and the place must not stay half-taken.
+            // In a task of its own: a channel polls its connector only while somebody waits for a call, and a place that is
+            // half taken would keep everybody else from it, this process too.
             let local = self.clone();
             let held = tokio::spawn(async move { local.hold().await });
             match held.await.map_err(|panic| Error::Ended(panic.to_string()))? {
@@ -297,6 +298,29 @@ mod tests {
         fn network(&self, _: &Path) -> io::Result<Option<String>> {
             Ok(Some("nfs".to_owned()))
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_place_that_is_being_taken_for_nobody_can_be_left() {
+        let dir = std::env::temp_dir().join(format!("swath-place-{}", std::process::id()));
+        let (local, _) = Local::prepare(&dir, true, store::Options::default(), Arc::new(|_| {}))
+            .unwrap_or_else(|error| panic!("{error}"));
+        {
+            // Begun, and polled no more: as a connector is whose caller has given up.
+            let mut opening = std::pin::pin!(local.open());
+            let begun = std::future::poll_fn(|context| {
+                std::task::Poll::Ready(opening.as_mut().poll(context).is_pending())
+            });
+            assert!(begun.await, "a store is not opened at once");
+            let left = tokio::time::timeout(Duration::from_secs(20), async {
+                while !local.is_holder().await {
+                    tokio::task::yield_now().await;
+                }
+                local.leave().await;
+            });
+            left.await.expect("the place is taken, and left");
+        }
+        let _ = fs::remove_dir_all(&dir);
     }
 
     #[test]

@@ -62,3 +62,18 @@ fn what_has_no_effect_beside_other_objectives_is_noted() {
     // one in a list is a metric
     assert_eq!(accepted(&with_line("objectives: [{name: x, impute_while_running: best}]")), []);
 }
+
+#[test]
+fn earlier_sweeps_are_named_and_only_bayes_learns_from_them() {
+    let metric = "metric: {name: x}";
+    let named = definition(&format!("{metric}\nfrom: [k3v9x2ma, lr search]"));
+    assert_eq!(named.from, ["k3v9x2ma", "lr search"]);
+    assert_eq!(spec::unsupported(&named), []);
+    let json = serde_json::to_string(&named).unwrap();
+    assert_eq!(serde_json::from_str::<Definition>(&json).unwrap(), named);
+    let many = vec!["a"; 21].join(", ");
+    assert_eq!(errors(&with_line(&format!("{metric}\nfrom: [{many}]"))), [Code::OutOfRange]);
+    assert_eq!(errors(&with_line(&format!("{metric}\nfrom: {{a: 1}}"))), [Code::WrongKind]);
+    let random = with_line("from: [a]").replace("bayes", "random");
+    assert_eq!(accepted(&random), [Code::NoEffect]);
+}
