@@ -20,6 +20,8 @@ pub(super) const PASSIVE_ABOVE: u64 = 16 << 20;
 pub(super) const GATE_ABOVE: u64 = 64 << 20;
 /// How long the writer waits for the upkeep thread's RESTART.
 pub(super) const WRITER_WAIT: Duration = Duration::from_secs(30);
+/// Between two tries of the upkeep thread while readers wait.
+const RETRY: Duration = Duration::from_millis(100);
 const READERS: usize = 4;
 pub(super) const READ_LIMIT: Duration = Duration::from_secs(5);
 
@@ -114,20 +116,24 @@ impl Upkeep {
         let done = copied.clone();
         let work = move || {
             loop {
-                match woken.recv_timeout(Duration::from_millis(100)) {
+                // It sleeps until a commit wakes it. While the gate is closed it tries by itself: readers wait, and no
+                // commit may come.
+                let woke = match gate.is_closed() {
+                    true => woken.recv_timeout(RETRY),
+                    false => woken.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                };
+                match woke {
                     Ok(()) => {
                         // A failure here shows as the writer's own at its next commit or restart.
                         let _ = mark.sync_data();
                         let _ = checkpoint(&db, "passive");
                         done.store(true, Ordering::Release);
                     }
-                    // No commit tries any more, and readers wait.
-                    Err(RecvTimeoutError::Timeout) if gate.is_closed() => {
+                    Err(RecvTimeoutError::Timeout) => {
                         if let Ok(true) = checkpoint(&db, "restart") {
                             gate.open();
                         }
                     }
-                    Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
