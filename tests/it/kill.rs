@@ -220,10 +220,14 @@ impl Campaign {
         self.check()
     }
 
+    /// By its file; a sweep that may end meanwhile by its name, since of a file whose sweep has ended a new one begins.
     fn run(&mut self) -> Running {
         self.starts += 1;
         let name = format!("run.{}", self.starts);
-        self.home.start(&["run", "sweep.yaml"], &name)
+        let is_near_its_end = self.reported_to_the_end() + PARALLEL >= self.trials as usize;
+        let words: &[&str] =
+            if is_near_its_end { &["run", "--resume", "@last"] } else { &["run", "sweep.yaml"] };
+        self.home.start(words, &name)
     }
 
     /// A client that is shown everything; what it was shown goes to a file.
@@ -347,16 +351,14 @@ impl Campaign {
 
     /// Whether the sweep has ended. Asked only when it may have: to ask is to take part.
     fn is_over(&self) -> bool {
-        let last = self
-            .reported()
-            .iter()
-            .filter(|id| **id % 100 == STEPS)
-            .map(|id| id / 10_000)
-            .collect::<BTreeSet<_>>();
-        if last.len() < self.trials as usize {
-            return false;
-        }
-        self.sweeps()[0]["state"] == "FINISHED"
+        self.reported_to_the_end() == self.trials as usize && self.sweeps()[0]["state"] == "FINISHED"
+    }
+
+    /// Trials of which some attempt noted its last report.
+    fn reported_to_the_end(&self) -> usize {
+        let reported = self.reported();
+        let last = reported.iter().filter(|id| **id % 100 == STEPS).map(|id| id / 10_000);
+        last.collect::<BTreeSet<_>>().len()
     }
 
     fn sweeps(&self) -> Vec<Json> {
