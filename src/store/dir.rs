@@ -98,15 +98,14 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
+/// A store that another process makes meanwhile gets its name after what it is made of and before what goes with it: whether it
+/// is there has to be asked after the names are read.
 fn refuse_foreign(path: &Path) -> Result<(), DirError> {
     let io = |source| DirError::Io { path: path.to_owned(), source };
-    if path.join("store.db").exists() {
-        return Ok(());
-    }
     for entry in fs::read_dir(path).map_err(io)? {
         let name = entry.map_err(io)?.file_name();
         let known = name.to_str().is_some_and(|name| OURS.contains(&name) || MADE_FIRST.contains(&name));
-        if !known {
+        if !known && !path.join("store.db").exists() {
             return Err(DirError::Foreign {
                 dir: path.to_owned(),
                 found: name.to_string_lossy().into_owned(),

@@ -30,6 +30,20 @@ fn f02_a_creation_that_was_cut_off_anywhere_is_taken_up() {
 }
 
 #[test]
+fn b50_a_store_that_another_process_is_making_is_nothing_foreign() {
+    let scratch = Scratch::new();
+    let dirs: Vec<PathBuf> = (0..32).map(|n| scratch.0.join(n.to_string())).collect();
+    std::thread::scope(|scope| {
+        let maker = scope.spawn(|| dirs.iter().for_each(|dir| drop(open(dir))));
+        while !maker.is_finished() {
+            for dir in dirs.iter().filter(|dir| dir.exists()) {
+                DataDir::prepare(dir, &SystemDisk, NetworkRule::Allow).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
 fn b50_a_foreign_database_is_refused_and_left_alone() {
     let scratch = Scratch::new();
     std::fs::create_dir(scratch.dir()).unwrap();
