@@ -30,9 +30,9 @@ def curve(args, way, seed):
         file = Path(store) / "sweep.yaml"
         file.write_text(FILE.read_text() if stops else RULE.sub("", FILE.read_text()))
         trials = 6 * args.trials if stops else args.trials
-        words = ["--set", f"method={method}", "--seed", str(seed), "-n", str(trials), "--progress", "none", "--quiet"]
-        swath(args, store, "run", str(file), *words)
-        listed = json.loads(swath(args, store, "trial", "list", "@last", "-o", "json"))["trials"]
+        keys = ["--set", f"method={method}", "--set", f"run_cap={trials}", "--seed", str(seed)]
+        swath(args, store, "run", str(file), *keys, "--progress", "none", "--quiet")
+        listed = json.loads(swath(args, store, "trial", "list", "@last", "--limit", str(trials), "-o", "json"))["trials"]
     epochs, best, points = 0, float("inf"), []
     for trial in listed:
         epochs += int(trial.get("lastStep", 0)) or EPOCHS

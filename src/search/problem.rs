@@ -48,9 +48,9 @@ pub struct Observation {
 /// What came of a trial.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It has a finite value of every objective.
+    /// It has a finite value of every objective; where it was stopped, of one at least.
     Measured {
-        /// To be minimised, one an objective.
+        /// To be minimised, one an objective; NaN: it was stopped before it came to it.
         objectives: Box<[f64]>,
         /// Kept where at most 0; NaN: missing, so not kept.
         constraints: Box<[f64]>,

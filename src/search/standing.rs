@@ -14,7 +14,8 @@ pub(super) enum Standing<'a> {
     Finished(&'a [f64]),
     /// What it would have reached.
     Stopped(&'a [f64]),
-    /// The sum by which constraints are broken; infinite where one was not measured.
+    /// The sum by which constraints are broken; infinite where one was not measured, or it was stopped before all
+    /// objectives were.
     Infeasible(f64),
     /// Nothing to go by.
     Failed,
@@ -28,7 +29,7 @@ impl<'a> Standing<'a> {
                 let broken = |c: &f64| if c.is_nan() { f64::INFINITY } else { c.max(0.0) };
                 let broken: f64 = constraints.iter().map(broken).sum();
                 if !objectives.iter().all(|value| value.is_finite()) {
-                    Standing::Failed
+                    if *stopped { Standing::Infeasible(f64::INFINITY) } else { Standing::Failed }
                 } else if broken > 0.0 {
                     Standing::Infeasible(broken)
                 } else if *stopped {

@@ -55,12 +55,11 @@ impl State {
         marks.values().chain(std::iter::repeat(None)).take(wanted)
     }
 
-    /// The same to be minimised; none: not all of them are there.
-    pub(super) fn minimised(&self, marks: &Marks) -> Option<Box<[f64]>> {
+    /// The same to be minimised; none: there is no finite one.
+    pub(super) fn shown(&self, marks: &Marks) -> impl Iterator<Item = Option<f64>> {
         let objectives = self.definition.objectives.iter().zip(self.values(marks));
         objectives
             .map(|(objective, value)| Some(sign(objective.goal) * value?.value).filter(|y| y.is_finite()))
-            .collect()
     }
 
     /// What a trial counts by, to be minimised; none: it does not count.
@@ -70,7 +69,7 @@ impl State {
         let counts = matches!(state.status, Status::Succeeded | Status::Stopped(_))
             && !self.definition.objectives.is_empty()
             && feasible(&self.definition.constraints, &marks.constraints);
-        counts.then(|| self.minimised(marks))?
+        counts.then(|| self.shown(marks).collect())?
     }
 
     /// A trial is final: it takes its place.

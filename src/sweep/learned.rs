@@ -214,9 +214,11 @@ impl State {
     }
 
     fn measured(&self, marks: &Marks, stopped: bool) -> Outcome {
-        let Some(objectives) = self.minimised(marks).filter(|values| !values.is_empty()) else {
+        let objectives: Box<[f64]> = self.shown(marks).map(|value| value.unwrap_or(f64::NAN)).collect();
+        let there = objectives.iter().filter(|value| !value.is_nan()).count();
+        if there == 0 || (there < objectives.len() && !stopped) {
             return Outcome::Failed(self.reported(marks));
-        };
+        }
         let measured = marks.constraints.iter().copied().chain(std::iter::repeat(None));
         let constraints = self.definition.constraints.iter().zip(measured);
         // A trial that was stopped need not have come to where its constraints are measured.

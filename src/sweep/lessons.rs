@@ -95,7 +95,9 @@ pub fn lessons(earlier: &State, definition: &Definition, sweeps: usize) -> Resul
 /// The trials that were measured and kept their constraints, with their objectives.
 fn measured(earlier: &State) -> Vec<(Trial, Point, Box<[f64]>)> {
     let of = |observation: Observation| match observation.outcome {
-        Outcome::Measured { objectives, constraints, .. } if constraints.iter().all(|c| *c <= 0.0) => {
+        Outcome::Measured { objectives, constraints, .. }
+            if objectives.iter().all(|value| value.is_finite()) && constraints.iter().all(|c| *c <= 0.0) =>
+        {
             Some((Trial(observation.trial?), observation.point, objectives))
         }
         Outcome::Measured { .. } | Outcome::Failed(_) => None,

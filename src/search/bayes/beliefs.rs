@@ -4,7 +4,7 @@
 //! them from what they reported, they count as observed there.
 
 use crate::search::bayes::record::Modelled;
-use crate::search::bayes::target::Facts;
+use crate::search::bayes::target::{Facts, Target};
 use crate::search::bayes::{Bayes, MANY_PENDING, Model, Scale};
 use crate::search::gp::acquisition::{Acquisition, Gain, OPTIMISM};
 use crate::search::gp::chebyshev::Chebyshev;
@@ -139,12 +139,16 @@ impl Bayes {
             let means = limit.bounds(&self.matrix(&rows)).mean;
             broken.iter_mut().zip(means).for_each(|(broken, mean)| *broken += mean.max(0.0));
         }
-        let all = |(posterior, _): &(Posterior, Scale)| {
+        // trials that were stopped may be rows of some objectives' models alone
+        let all = |((posterior, _), of): (&(Posterior, Scale), &Target)| {
+            if of.indexes != target.indexes {
+                return posterior.means(&self.matrix(&rows));
+            }
             let mut means = posterior.means_at_rows();
             means.extend(posterior.means(&elsewhere));
             means
         };
-        let means: Vec<Vec<f64>> = beliefs.objectives.iter().map(all).collect();
+        let means: Vec<Vec<f64>> = beliefs.objectives.iter().zip(&model.targets).map(all).collect();
         let of = |(row, (z, broken)): (usize, (Vec<f64>, f64))| {
             let index = indexes[row];
             Seen {

@@ -1,6 +1,6 @@
 //! What each model is fitted to: which observations, in which order, with which values.
 //!
-//! - An objective: every measured trial of this sweep; failed ones at what they are imputed, by default the worst finite value. Where
+//! - An objective: every trial of this sweep that has a value of it; failed ones at what they are imputed, by default the worst finite value. Where
 //!   more than half of the trials failed, a plateau at the worst value would hide everything else: failed ones are left
 //!   out there, and a model of its own says where trials fail.
 //! - A constraint: the trials of this sweep that measured it.
@@ -62,9 +62,9 @@ impl<'a> Facts<'a> {
                 facts.foreign += 1;
                 continue;
             }
-            match objectives(problem, observation) {
+            match values(problem, observation) {
                 Some(values) => {
-                    facts.measured += 1;
+                    facts.measured += usize::from(is_whole(values));
                     for (worst, value) in facts.worst.iter_mut().zip(values) {
                         *worst = worst.max(*value);
                     }
@@ -149,7 +149,7 @@ impl<'a> Facts<'a> {
     fn value(&self, of: Modelled, index: usize) -> Option<f64> {
         let observation = &self.observations[index];
         let own = observation.trial.is_some();
-        let measured = objectives(self.problem, observation);
+        let measured = values(self.problem, observation);
         match (of, measured, &observation.outcome) {
             (Modelled::Objective(j), Some(values), _) if own => Some(values[j]),
             (Modelled::Objective(j), None, Outcome::Failed(reported)) if own && !self.mostly_fails() => {
@@ -200,9 +200,18 @@ impl<'a> Facts<'a> {
 
 /// The values of a trial that has a finite one of every objective.
 fn objectives<'a>(problem: &Problem, observation: &'a Observation) -> Option<&'a [f64]> {
+    values(problem, observation).filter(|values| is_whole(values))
+}
+
+fn is_whole(values: &[f64]) -> bool {
+    values.iter().all(|value| value.is_finite())
+}
+
+/// The same, and those of a trial that was stopped before it had them all: NaN, where it has none.
+fn values<'a>(problem: &Problem, observation: &'a Observation) -> Option<&'a [f64]> {
     match &observation.outcome {
-        Outcome::Measured { objectives, .. }
-            if objectives.len() == problem.objectives && objectives.iter().all(|y| y.is_finite()) =>
+        Outcome::Measured { objectives, stopped, .. }
+            if objectives.len() == problem.objectives && (*stopped || is_whole(objectives)) =>
         {
             Some(objectives)
         }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::search::random as random_point;
 use crate::search::testing::{cube, failed, leaf, measured, mixed, pending, problem, words};
 use crate::search::{
-    Bayes, Fit, History, Impute, Observation, Outcome, Pending, Problem, Proposal, Reason, Reported, UsedUp,
-    standardised,
+    Bayes, Fit, History, Impute, Modelled, Observation, Outcome, Pending, Problem, Proposal, Reason,
+    Reported, UsedUp, standardised,
 };
 use crate::space::{Condition, Coordinate, Distribution, Point, Space, Value};
 
@@ -290,6 +290,31 @@ fn several_objectives_spread_over_their_front() {
         let mean = late.iter().map(|o| at(&o.point, 1)).sum::<f64>() / late.len() as f64;
         assert!(mean < 0.25, "{objectives}: {mean}");
     }
+}
+
+/// Two of three trials are stopped before they come to their second value. They have not failed.
+#[test]
+fn trials_that_were_stopped_teach_the_objectives_that_they_have() {
+    let mut sweep = Sweep::of(Problem { objectives: 2, ..problem(cube(2), 11) });
+    for _ in 0..24 {
+        sweep.ask().unwrap();
+        sweep.tell(|trial, point| {
+            let (a, b) = (at(point, 0), at(point, 1));
+            let stopped = !trial.is_multiple_of(3);
+            let second = if stopped { f64::NAN } else { 1.0 - a + b };
+            let outcome = Outcome::Measured {
+                objectives: Box::new([a + b, second]),
+                constraints: Box::new([]),
+                stopped,
+            };
+            Observation { trial: Some(trial), point: point.clone(), outcome }
+        });
+    }
+    let models: Vec<Modelled> = sweep.fit.iter().flat_map(|fit| &fit.models).map(|model| model.of).collect();
+    assert_eq!(models, [Modelled::Objective(0), Modelled::Objective(1)]);
+    let late = &sweep.observations[12..];
+    let mean = late.iter().map(|o| at(&o.point, 1)).sum::<f64>() / late.len() as f64;
+    assert!(mean < 0.25, "{mean}");
 }
 
 #[test]

@@ -8,7 +8,7 @@
 use libm::{exp, sqrt};
 use rand_chacha::ChaCha8Rng;
 
-use crate::search::axis::{Axis, Choices};
+use crate::search::axis::{Axis, weighted};
 use crate::search::cmaes::covariance::Covariance;
 use crate::search::cmaes::margin::corrected;
 use crate::search::cmaes::strategy::Strategy;
@@ -101,7 +101,7 @@ impl Evolution {
             units[*leaf] = axes[*leaf].unit(*x);
         }
         for (leaf, probabilities) in self.choices.iter().zip(&self.probabilities) {
-            let class = Choices::draw(probabilities, uniform(rng));
+            let class = weighted(probabilities, rng);
             if let Axis::Choices(choices) = &axes[*leaf] {
                 units[*leaf] = choices.unit(class);
             }

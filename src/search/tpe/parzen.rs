@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 
 use libm::{exp, log};
 
-use crate::search::axis::{Axis, Choices};
+use crate::search::axis::{Axis, Choices, weighted};
 use crate::space::{Coordinate, Point, Space, normal_cdf, normal_quantile, uniform};
 
 /// The narrowest kernel is this share of the interval.
@@ -82,12 +82,12 @@ impl<'a> Parzen<'a> {
 
     /// A point drawn from it.
     pub(super) fn draw(&self, space: &Space, rng: &mut ChaCha8Rng) -> Point {
-        let component = Choices::draw(&self.weights, uniform(rng));
+        let component = weighted(&self.weights, rng);
         let units: Vec<f64> = self
             .axes
             .iter()
             .zip(&self.factors)
-            .map(|(axis, factor)| factor.draw(axis, component, uniform(rng)))
+            .map(|(axis, factor)| factor.draw(axis, component, rng))
             .collect();
         space.at(&units)
     }
@@ -173,12 +173,14 @@ impl Factor {
     }
 
     /// The unit value of a component's draw.
-    fn draw(&self, axis: &Axis, component: usize, u: f64) -> f64 {
+    fn draw(&self, axis: &Axis, component: usize, rng: &mut ChaCha8Rng) -> f64 {
         match (self, axis) {
-            (Factor::Numbers { kernels, of }, _) => axis.unit(kernels[of[component] as usize].quantile(u)),
+            (Factor::Numbers { kernels, of }, _) => {
+                axis.unit(kernels[of[component] as usize].quantile(uniform(rng)))
+            }
             (Factor::Classes { ln, of }, Axis::Choices(choices)) => {
                 let weights: Vec<f64> = ln[of[component] as usize].iter().map(|ln| exp(*ln)).collect();
-                choices.unit(Choices::draw(&weights, u))
+                choices.unit(weighted(&weights, rng))
             }
             _ => 0.5,
         }

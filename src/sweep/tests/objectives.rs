@@ -170,6 +170,30 @@ fn the_gain_rule_is_for_the_objective_that_is_judged() {
 }
 
 #[test]
+fn of_a_stopped_trial_the_search_is_told_what_it_has() {
+    let rule =
+        json!({"metric": "loss", "goal": "minimize", "rule": {"type": "threshold", "max": 3.5, "after": 1}});
+    let objectives = json!([{"name": "loss"}, {"name": "accuracy", "goal": "maximize"}]);
+    let mut world = two(json!({"method": "bayes", "objectives": objectives, "earlyTerminate": rule}));
+    let assignment = |width| serde_json::from_value(json!({"lr": 0.1, "width": width})).expect("it is one");
+    let what = crate::sweep::Enqueued::Assignments((1..=3).map(assignment).collect());
+    world.ok(Command::Enqueue { what, repeat: 1 });
+    let cut = world.running();
+    world.report(cut, 1, &[("loss", 4.0)]);
+    world.end_signalled(cut);
+    let half = world.running();
+    world.report(half, 1, &[("loss", 2.0)]);
+    world.exit(half, 0);
+    let question = world.state.question();
+    let [Told::Measured { objectives, stopped: true, .. }, Told::Failed(_)] =
+        [0, 1].map(|k| question.observations[k].outcome.clone())
+    else {
+        panic!("{:?}", question.observations);
+    };
+    assert!(objectives[0] == 4.0 && objectives[1].is_nan(), "{objectives:?}");
+}
+
+#[test]
 fn the_search_is_told_every_objective_to_be_minimised() {
     let objectives = json!([
         {"name": "loss", "impute": "latest", "imputeWhileRunning": "best"},
