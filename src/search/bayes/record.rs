@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::search::gp::warp::{Bend, Warp};
 
 /// Of the numerics: a fit of another version is only a place to start from.
-pub(super) const ENGINE: u32 = 2;
+pub(super) const ENGINE: u32 = 3;
 
 /// The models' hyperparameters as they were fitted. A chain: each fit starts from the last one that was recorded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

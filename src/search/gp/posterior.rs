@@ -1,12 +1,12 @@
 //! What is believed of the values anywhere, given rows and their values.
 //!
-//! mean(x) = k(x)' alpha, alpha = K^-1 y; variance(x) = k(x, x) - |L^-1 k(x)|^2 [RW06, alg. 2.1], without noise.
+//! mean(x) = m(x) + k(x)' alpha, alpha = K^-1 (y - m); variance(x) = k(x, x) - |L^-1 k(x)|^2 [RW06, alg. 2.1], without noise.
 //!
 //! Rows that are *believed* (pending trials, assumed to come out at the posterior mean) stand at the end of the factor:
 //! they leave the mean as it is and take away variance.
 //!
-//! A *hint* h(x) is a guess of the value anywhere, made elsewhere. Values are then explained as beta h(x) and the rest, with
-//! beta ~ N(1, t4) a priori: mean(x) = h(x) + k(x)' alpha with t4 h(x) h(x') among the covariances and alpha = K^-1 (y - h).
+//! A *hint* h(x) is a guess of the value anywhere, made elsewhere. It takes the place of m: values are explained as beta h(x)
+//! and the rest, with beta ~ N(1, t4) a priori, so that t4 h(x) h(x') is among the covariances.
 //! A hint that misleads is unlearnt as its own direction, and one that is of no use as quickly.
 //!
 //! - [RW06] C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press, 2006.
@@ -32,7 +32,7 @@ pub(crate) struct Posterior {
     hints: Vec<f64>,
     factor: Factor,
     jitter: f64,
-    /// The values less their hints.
+    /// The values less what was expected of them before any was known.
     y: Vec<f64>,
     alpha: Vec<f64>,
 }
@@ -55,7 +55,7 @@ impl Hint {
     fn local(&self, at: &Rows) -> (f64, Vec<f64>) {
         let mut with = Covariances::default();
         let mean = self.from.mean(at, 0, None, &mut with);
-        let mut gradient = self.from.rows.gradient(&self.from.hyper, at, &self.from.alpha, &with.slopes);
+        let mut gradient = self.from.mean_gradient(at, &with.slopes);
         gradient.iter_mut().for_each(|g| *g *= self.factor);
         (self.factor * (mean - self.offset), gradient)
     }
@@ -79,6 +79,11 @@ pub(crate) struct Local {
     pub(crate) variance: f64,
     pub(crate) mean_gradient: Vec<f64>,
     pub(crate) variance_gradient: Vec<f64>,
+}
+
+/// What is expected of a row before any value is known: m, or what the hint says.
+fn before(hyper: &Hyper, rows: &Rows, row: usize, hint: Option<&f64>) -> f64 {
+    hint.copied().unwrap_or_else(|| hyper.bowl * rows.bowl(row))
 }
 
 impl Posterior {
@@ -164,7 +169,9 @@ impl Posterior {
     /// The values of the rows, in their order.
     pub(crate) fn tell(&mut self, y: &[f64]) {
         self.y = y.to_vec();
-        self.y.iter_mut().zip(&self.hints).for_each(|(y, hint)| *y -= hint);
+        for (i, y) in self.y.iter_mut().enumerate() {
+            *y -= before(&self.hyper, &self.rows, i, self.hints.get(i));
+        }
         self.alpha = self.y.clone();
         self.factor.solve_lower(&mut self.alpha);
         self.factor.solve_upper(&mut self.alpha);
@@ -188,10 +195,8 @@ impl Posterior {
     /// The posterior mean at every row that has a value: y - (sn + jitter) alpha.
     pub(crate) fn means_at_rows(&self) -> Vec<f64> {
         let noise = self.hyper.noise + self.jitter;
-        let mut means: Vec<f64> =
-            self.y.iter().zip(&self.alpha).map(|(y, alpha)| y - noise * alpha).collect();
-        means.iter_mut().zip(&self.hints).for_each(|(mean, hint)| *mean += hint);
-        means
+        let learnt = self.y.iter().zip(&self.alpha).map(|(y, alpha)| y - noise * alpha);
+        learnt.enumerate().map(|(i, y)| y + before(&self.hyper, &self.rows, i, self.hints.get(i))).collect()
     }
 
     /// The posterior mean at each row of others.
@@ -205,7 +210,17 @@ impl Posterior {
     fn mean(&self, rows: &Rows, q: usize, hint: Option<&f64>, with: &mut Covariances) -> f64 {
         self.rows.covariances(&self.hyper, rows, q, self.rows.len(), with);
         self.add_hint(hint, &mut with.k);
-        hint.unwrap_or(&0.0) + dot(&with.k, &self.alpha)
+        before(&self.hyper, rows, q, hint) + dot(&with.k, &self.alpha)
+    }
+
+    /// The gradient of the posterior mean in the numbers of row 0 of others, of which the covariances have these slopes;
+    /// without what the hint adds.
+    fn mean_gradient(&self, at: &Rows, slopes: &[f64]) -> Vec<f64> {
+        let mut gradient = self.rows.gradient(&self.hyper, at, &self.alpha, slopes);
+        if self.hint.is_none() {
+            gradient.iter_mut().zip(at.bowl_gradient()).for_each(|(g, slope)| *g += self.hyper.bowl * slope);
+        }
+        gradient
     }
 
     /// The expected factor of the hint: 1 as long as nothing speaks against it, 0 where it is of no use.
@@ -274,7 +289,7 @@ impl Posterior {
         let mut local = Local {
             mean,
             variance: (self.prior(&at, 0, hinted) - told).max(SMALLEST_VARIANCE),
-            mean_gradient: self.rows.gradient(&self.hyper, &at, &self.alpha, &with.slopes),
+            mean_gradient: self.mean_gradient(&at, &with.slopes),
             variance_gradient: of_prior.iter().zip(of_k).map(|(prior, of_k)| prior - 2.0 * of_k).collect(),
         };
         if let Some((value, gradient)) = hint {

@@ -69,7 +69,8 @@ fn hinted(embedding: &Embedding, n: usize, number: u64, hint: Option<&Hint>) -> 
     let axes = embedding.axes().len();
     let mut theta = theta(axes, number);
     theta.extend(hint.map(|_| -0.4));
-    let mut posterior = Posterior::new(&rows, hint, &Hyper::of(&theta, axes)).unwrap();
+    let hyper = Hyper { bowl: 0.3, ..Hyper::of(&theta, axes) };
+    let mut posterior = Posterior::new(&rows, hint, &hyper).unwrap();
     posterior.tell(&y);
     posterior
 }
@@ -93,6 +94,7 @@ fn agrees_with_the_reference_model() {
             noise: case["noise_variance"].as_f64().unwrap(),
             trend: [trend[0], trend[1], trend[2]],
             hint: 0.0,
+            bowl: 0.0,
         };
         let rows = rows_of(&embedding, &x);
         let y = numbers(&case["y"]);
@@ -343,8 +345,11 @@ fn a_posterior_without_noise_goes_through_its_values() {
     let z = random_rows(&embedding, 15, 30);
     let rows = rows_of(&embedding, &z);
     let y: Vec<f64> = (0..15).map(|i| f64::from(i).sin()).collect();
-    let hyper =
-        Hyper { noise: 1e-8, ..Hyper::of(&theta(embedding.axes().len(), 31), embedding.axes().len()) };
+    let hyper = Hyper {
+        noise: 1e-8,
+        bowl: 0.3,
+        ..Hyper::of(&theta(embedding.axes().len(), 31), embedding.axes().len())
+    };
     let mut posterior = Posterior::new(&rows, None, &hyper).unwrap();
     posterior.tell(&y);
     let at = posterior.predict(&rows);
@@ -355,6 +360,20 @@ fn a_posterior_without_noise_goes_through_its_values() {
         close(means[i], at.mean[i], 1e-9);
         assert!(at.variance[i] < 1e-6 && at.variance[i] <= bounds.variance[i] + 1e-12);
     }
+}
+
+#[test]
+fn the_bowl_is_lowest_in_the_middle_and_deviates_by_one() {
+    let embedding = Embedding::new(&cube(4));
+    let n = 20_000;
+    let rows = rows_of(&embedding, &random_rows(&embedding, n, 33));
+    let values: Vec<f64> = (0..n).map(|i| rows.bowl(i)).collect();
+    let mean = values.iter().sum::<f64>() / n as f64;
+    close(mean, 0.0, 0.03);
+    close(values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64, 1.0, 0.03);
+    let middle = rows_of(&embedding, &[vec![0.5; 4]]);
+    assert!(values.iter().all(|value| *value > middle.bowl(0)));
+    assert_eq!(middle.bowl_gradient(), [0.0; 4]);
 }
 
 #[test]
@@ -420,7 +439,8 @@ fn a_hint_is_followed_turned_or_left_as_the_values_tell() {
 fn equal_rows_have_a_factor() {
     let embedding = Embedding::new(&cube(3));
     let rows = rows_of(&embedding, &vec![vec![0.3, 0.3, 0.9]; 100]);
-    let hyper = Hyper { weights: vec![1e-6; 3], signal: 50.0, noise: 1e-6, trend: [1e-6; 3], hint: 0.0 };
+    let hyper =
+        Hyper { weights: vec![1e-6; 3], signal: 50.0, noise: 1e-6, trend: [1e-6; 3], hint: 0.0, bowl: 0.0 };
     let mut posterior = Posterior::new(&rows, None, &hyper).unwrap();
     posterior.tell(&[1.0; 100]);
     close(posterior.predict(&rows).mean[0], 1.0, 1e-3);
