@@ -91,7 +91,11 @@ impl Bayes {
             Some(hinted) if values.is_empty() => Ok(hinted),
             Some(hinted) => {
                 let plain = plain()?;
-                Ok(if hinted.evidence <= plain.evidence { hinted } else { plain })
+                Ok(if hinted.evidence + transfer::burden(values.len()) <= plain.evidence {
+                    hinted
+                } else {
+                    plain
+                })
             }
         }
     }

@@ -5,8 +5,9 @@
 //!
 //! A process of its own is fitted to them. Its mean is what this sweep's model starts from: a hint, that is, which has to
 //! prove itself on this sweep's own values ([`crate::search::gp::posterior::Hint`]). The model's hyperparameters are learnt
-//! from own values alone, and at every fit the hint is kept only if the values are no less probable with it than without,
-//! so that one of no use does no harm for long.
+//! from own values alone, and at every fit the hint is kept only if the values are more probable with it than without, the
+//! more so the more of them there are: one of no use does no harm for long, and one that is nearly right makes way for
+//! what the sweep itself has found.
 //!
 //! This sweep's own warped values t have mean 0 and deviation 1, over its own points. The hint m is brought to that scale:
 //! factor (m - offset), with the offset its mean at the same points and the factor one over its deviation there, drawn to
@@ -22,6 +23,16 @@ use crate::search::gp::warp::Warp;
 
 /// The factor is drawn to 1 as by so many own observations.
 const DRAWN_BY: f64 = 4.0;
+
+/// Own values from which on a hint must bring something ..
+const FREE: usize = 4;
+/// .. so much in the logarithm of their probability for each.
+const BURDEN: f64 = 0.5;
+
+/// By how much `values` own values must be more probable with a hint, in the logarithm.
+pub(super) fn burden(values: usize) -> f64 {
+    BURDEN * values.saturating_sub(FREE) as f64
+}
 
 /// What an earlier sweep's values, to be minimised, count as in this one; one objective at a time. Those that are not
 /// finite stay so, and are not for use.
