@@ -1,7 +1,7 @@
 //! The mean of a row before anything is observed, and the covariance of two: a Matern 5/2 kernel and, beside it, a linear
 //! model.
 //!
-//! m(x) = c sum_j p2(x_j)
+//! mu(x) = c sum_j p2(x_j)
 //!
 //! k(x, x') = sf m(r2) + t1 p1(x)' p1(x') + t2 p2(x)' p2(x') + t3 share(x, x')
 //!
@@ -14,8 +14,8 @@
 //! - share: how many of the categories are equal, divided by how many there are.
 //!
 //! Losses are bowl-shaped or monotone in most parameters; these 2m + 1 shrunken directions are learnt from ten trials.
-//! And they are bowls far more often than hills: ranges are set so that the best lies inside. Hence the mean, a bowl with
-//! its bottom in the middle, whose values over the whole space deviate by c. Where it is wrong, p2 p2' unlearns it.
+//! And they are bowls far more often than hills: ranges are set so that the best lies inside. Hence the mean mu, a bowl
+//! with its bottom in the middle, whose values over the whole space deviate by c. Where it is wrong, p2 p2' unlearns it.
 //! Derivatives are taken with respect to r2, which has no singularity at 0: dm/dr2 = -(5/6) (1 + r) exp(-r).
 //!
 //! Rows are kept by column, and a covariance is computed of one row with all others at once, column after column: every
@@ -302,7 +302,7 @@ impl Rows {
         self.layout.numbers.iter().enumerate().map(of).collect()
     }
 
-    /// m / c of row a: its values over the whole space have mean 0 and deviation 1.
+    /// mu / c of row a: its values over the whole space have mean 0 and deviation 1.
     pub(crate) fn bowl(&self, a: usize) -> f64 {
         self.p2.iter().map(|p2| p2[a]).sum()
     }

@@ -1,11 +1,12 @@
 //! What is believed of the values anywhere, given rows and their values.
 //!
-//! mean(x) = m(x) + k(x)' alpha, alpha = K^-1 (y - m); variance(x) = k(x, x) - |L^-1 k(x)|^2 [RW06, alg. 2.1], without noise.
+//! mean(x) = mu(x) + k(x)' alpha, alpha = K^-1 (y - mu); variance(x) = k(x, x) - |L^-1 k(x)|^2 [RW06, alg. 2.1], without
+//! noise.
 //!
 //! Rows that are *believed* (pending trials, assumed to come out at the posterior mean) stand at the end of the factor:
 //! they leave the mean as it is and take away variance.
 //!
-//! A *hint* h(x) is a guess of the value anywhere, made elsewhere. It takes the place of m: values are explained as beta h(x)
+//! A *hint* h(x) is a guess of the value anywhere, made elsewhere. It takes the place of mu: values are explained as beta h(x)
 //! and the rest, with beta ~ N(1, t4) a priori, so that t4 h(x) h(x') is among the covariances.
 //! A hint that misleads is unlearnt as its own direction, and one that is of no use as quickly.
 //!
@@ -81,7 +82,7 @@ pub(crate) struct Local {
     pub(crate) variance_gradient: Vec<f64>,
 }
 
-/// What is expected of a row before any value is known: m, or what the hint says.
+/// What is expected of a row before any value is known: mu, or what the hint says.
 fn before(hyper: &Hyper, rows: &Rows, row: usize, hint: Option<&f64>) -> f64 {
     hint.copied().unwrap_or_else(|| hyper.bowl * rows.bowl(row))
 }
