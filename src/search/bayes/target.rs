@@ -1,8 +1,8 @@
 //! What each model is fitted to: which observations, in which order, with which values.
 //!
 //! - An objective: every trial of this sweep that has a value of it; failed ones at what they are imputed, by default the
-//!   worst finite value. Where more than half of the trials failed, a plateau at the worst value would hide everything else: failed ones are left
-//!   out there, and a model of its own says where trials fail.
+//!   worst finite value. Where more than half of the trials failed, a plateau at the worst value would hide everything
+//!   else: failed ones are left out there, and a model of its own says where trials fail.
 //! - A constraint: the trials of this sweep that measured it.
 //! - Failure: every trial of this sweep, 1 where it failed, else -1.
 //!
