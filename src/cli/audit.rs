@@ -14,6 +14,9 @@ use crate::spec::Code;
 use crate::store::{self, Entry, Verified};
 use crate::sweep::{LogEntry, rehearse};
 
+/// So many proposals that differ are named.
+const SHOWN: usize = 10;
+
 /// The audit chain
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -73,7 +76,11 @@ pub(super) fn run(command: Command, settings: &Settings, out: &mut dyn Write) ->
         Some(differ) => {
             let what = format!("{} came out otherwise", count(differ.len() as u64, "proposal"));
             let failure = Failure::new(Exit::Failed, Code::ProposalsDiffer, what);
-            Err(differ.iter().take(10).fold(failure, |failure, line| failure.context(line)))
+            let failure = differ.iter().take(SHOWN).fold(failure, |failure, line| failure.context(line));
+            Err(match differ.len().saturating_sub(SHOWN) {
+                0 => failure,
+                more => failure.context(format!("and {more} more")),
+            })
         }
     }
 }
