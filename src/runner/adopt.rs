@@ -206,10 +206,15 @@ impl Found {
 /// The group first: a program that overwrites its environment has no mark.
 fn kill_what_is_left(run: &RunKey, started: Option<&Started>) {
     let deadline = Instant::now() + DEATH;
+    // a command that no frame speaks of may have begun in this moment, and its group is not known
+    let mut may_be_newborn = started.is_none();
     loop {
         let mut killed = started.map(|started| processes::kill_group_of(started.command)).unwrap_or_default();
         killed.extend(processes::kill_marked(run));
         let left = deadline.saturating_duration_since(Instant::now());
+        if killed.is_empty() && std::mem::take(&mut may_be_newborn) && processes::await_newborn(left) {
+            continue;
+        }
         if killed.is_empty() || left.is_zero() {
             return;
         }

@@ -21,6 +21,9 @@ use rustix::time::Timespec;
 use super::record::Process;
 use super::spec::RunKey;
 
+/// Older than this a process shows its environment, if it has one.
+const YOUNG: Duration = Duration::from_secs(2);
+
 /// Fields of `/proc/PID/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stat {
@@ -75,6 +78,31 @@ pub(crate) fn kill_marked(run: &RunKey) -> Vec<OwnedFd> {
         .filter_map(|pid| held_if(pid, |pid| mark.is_on(pid)))
         .filter(kill)
         .collect()
+}
+
+/// Waits for processes that only just began and show no environment yet: whose they are cannot be told before, since a
+/// start returns to its caller earlier than that. Whether there was one.
+pub(crate) fn await_newborn(at_most: Duration) -> bool {
+    let deadline = Instant::now() + at_most;
+    let mut newborn: Vec<i32> = pids().filter(|pid| is_newborn(*pid)).collect();
+    let any = !newborn.is_empty();
+    while !newborn.is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+        newborn.retain(|pid| is_newborn(*pid));
+    }
+    any
+}
+
+/// A process that cleared its environment looks the same while it is young.
+fn is_newborn(pid: i32) -> bool {
+    let has_none = fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| environment.is_empty());
+    has_none && stat(pid).is_some_and(|stat| stat.state != b'Z' && age(stat) < YOUNG)
+}
+
+fn age(stat: Stat) -> Duration {
+    let began = Duration::from_secs_f64(stat.start as f64 / rustix::param::clock_ticks_per_second() as f64);
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32).saturating_sub(began)
 }
 
 /// Sends SIGKILL to what is left of a dead runner's command: its process group, whose leader it was.
@@ -172,6 +200,28 @@ mod tests {
         let line = b"12 (a) b (c) S 7 12 12 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 9 9";
         assert_eq!(parse_stat(line), Some(Stat { state: b'S', parent: 7, group: 12, start: 4711 }));
         assert_eq!(parse_stat(b"12 (a"), None);
+    }
+
+    /// A start that has returned may not show its environment yet; a look at its mark has to wait for it.
+    #[test]
+    fn f12_a_process_that_only_just_began_is_told_by_its_mark() {
+        let run =
+            RunKey { sweep: "newborn1".to_owned(), trial: 1, attempt: 1, fence: std::process::id().into() };
+        for _ in 0..30 {
+            let mut child = std::process::Command::new("sleep")
+                .arg("1000")
+                .env("SWATH_RUN", run.display())
+                .env("SWATH_FENCE", run.fence.to_string())
+                .spawn()
+                .unwrap();
+            let mut killed = kill_marked(&run);
+            if killed.is_empty() && await_newborn(Duration::from_secs(5)) {
+                killed = kill_marked(&run);
+            }
+            let status = (!killed.is_empty()).then(|| child.wait().unwrap());
+            let _ = child.kill();
+            assert_eq!(status.map(|status| status.success()), Some(false));
+        }
     }
 
     #[test]
