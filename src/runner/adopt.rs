@@ -206,15 +206,11 @@ impl Found {
 /// The group first: a program that overwrites its environment has no mark.
 fn kill_what_is_left(run: &RunKey, started: Option<&Started>) {
     let deadline = Instant::now() + DEATH;
-    // a command that no frame speaks of may have begun in this moment, and its group is not known
-    let mut may_be_newborn = started.is_none();
     loop {
+        processes::await_newborn(deadline.saturating_duration_since(Instant::now()));
         let mut killed = started.map(|started| processes::kill_group_of(started.command)).unwrap_or_default();
         killed.extend(processes::kill_marked(run));
         let left = deadline.saturating_duration_since(Instant::now());
-        if killed.is_empty() && std::mem::take(&mut may_be_newborn) && processes::await_newborn(left) {
-            continue;
-        }
         if killed.is_empty() || left.is_zero() {
             return;
         }
@@ -224,4 +220,27 @@ fn kill_what_is_left(run: &RunKey, started: Option<&Started>) {
 
 fn open(folder: &Folder) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).open(folder.spool())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// A start that has returned may not show its environment yet; who looks for its mark has to wait for it.
+    #[test]
+    fn f12_a_process_that_only_just_began_is_told_by_its_mark() {
+        let fence = std::process::id().into();
+        let run = RunKey { sweep: "newborn1".to_owned(), trial: 1, attempt: 1, fence };
+        for _ in 0..30 {
+            let mut command = Command::new("sleep");
+            command.arg("1000").env("SWATH_RUN", run.display()).env("SWATH_FENCE", fence.to_string());
+            let mut child = command.spawn().unwrap();
+            kill_what_is_left(&run, None);
+            let ended = child.try_wait().unwrap();
+            let _ = child.kill();
+            assert!(ended.is_some_and(|status| !status.success()), "{ended:?}");
+        }
+    }
 }

@@ -98,8 +98,8 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A store that another process makes meanwhile gets its name after what it is made of and before what goes with it: whether it
-/// is there has to be asked after the names are read.
+/// A store that another process makes meanwhile gets its name after what it is made of and before what goes with it:
+/// whether it is there has to be asked after the names are read.
 fn refuse_foreign(path: &Path) -> Result<(), DirError> {
     let io = |source| DirError::Io { path: path.to_owned(), source };
     for entry in fs::read_dir(path).map_err(io)? {

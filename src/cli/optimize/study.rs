@@ -34,7 +34,7 @@ pub(super) struct Study {
     trials: u32,
     observations: Vec<Observation>,
     pending: Vec<Pending>,
-    /// What was told of each observation that has one objective, and by which trial.
+    /// What was told of the first objective of each observation, and by which trial.
     shown: Vec<Shown>,
     /// A fit that proposals were made with and that no history has.
     unwritten: Option<Fit>,
@@ -210,7 +210,7 @@ impl Study {
                     self.rule.iter_mut().for_each(|rule| drop(rule.settle(id)));
                     let outcome = self.outcome(&end, ended.reported);
                     if let Outcome::Measured { objectives, stopped, .. } = &outcome
-                        && let [value] = **objectives
+                        && let Some(value) = objectives.first().copied()
                     {
                         let place = self.observations.len();
                         self.shown.push(Shown { place, trial: id, value, stopped: *stopped });
@@ -296,11 +296,16 @@ impl Study {
         let objectives: Option<Box<[f64]>> = match &end.values {
             _ if end.state == State::Failed => None,
             Some(values) => Some(self.signs.iter().zip(values).map(|(sign, value)| sign * value).collect()),
-            None if stopped && self.signs.len() == 1 => of_reports.map(|value| Box::from([value])),
+            // of other objectives than the first nothing is known then
+            None if stopped => of_reports.map(|first| {
+                let mut values = vec![f64::NAN; self.signs.len()];
+                values[0] = first;
+                values.into()
+            }),
             None => None,
         };
-        let Some(objectives) = objectives.filter(|values| values.iter().all(|value| value.is_finite()))
-        else {
+        let is_told = |values: &Box<[f64]>| end.values.is_none() || values.iter().all(|y| y.is_finite());
+        let Some(objectives) = objectives.filter(is_told) else {
             return Outcome::Failed(reported);
         };
         let mut constraints = end.constraints.clone();

@@ -4,7 +4,14 @@ use serde_json::{Value, json};
 
 use crate::search::{Impute, Outcome as Told, Reported};
 use crate::sweep::testing::World;
-use crate::sweep::{Command, EndWhy, EndedHow, FailWhy, Run, StopWhy, SweepPhase, Trial};
+use crate::sweep::{Command, EndWhy, EndedHow, Enqueued, FailWhy, Run, StopWhy, SweepPhase, Trial};
+
+/// Trials that no method proposes.
+fn enqueue(world: &mut World, count: u32) {
+    let assignment = |width| serde_json::from_value(json!({"lr": 0.1, "width": width})).expect("it is one");
+    let what = Enqueued::Assignments((1..=count).map(assignment).collect());
+    world.ok(Command::Enqueue { what, repeat: 1 });
+}
 
 /// `loss` is minimized, `accuracy` maximized and counts by its last value.
 fn two(more: Value) -> World {
@@ -149,9 +156,7 @@ fn the_gain_rule_is_for_the_objective_that_is_judged() {
         "rule": {"type": "threshold", "min": 0.125, "after": 1}});
     let objectives = json!([{"name": "loss"}, {"name": "accuracy", "goal": "maximize"}]);
     let mut world = two(json!({"method": "bayes", "objectives": objectives, "earlyTerminate": rule}));
-    let assignment = |width| serde_json::from_value(json!({"lr": 0.1, "width": width})).expect("it is one");
-    let what = crate::sweep::Enqueued::Assignments((1..=2).map(assignment).collect());
-    world.ok(Command::Enqueue { what, repeat: 1 });
+    enqueue(&mut world, 2);
     let whole = world.running();
     for (step, accuracy) in [(1, 0.5), (2, 0.75), (3, 0.75)] {
         world.report(whole, step, &[("loss", 3.0), ("accuracy", accuracy)]);
@@ -175,9 +180,7 @@ fn of_a_stopped_trial_the_search_is_told_what_it_has() {
         json!({"metric": "loss", "goal": "minimize", "rule": {"type": "threshold", "max": 3.5, "after": 1}});
     let objectives = json!([{"name": "loss"}, {"name": "accuracy", "goal": "maximize"}]);
     let mut world = two(json!({"method": "bayes", "objectives": objectives, "earlyTerminate": rule}));
-    let assignment = |width| serde_json::from_value(json!({"lr": 0.1, "width": width})).expect("it is one");
-    let what = crate::sweep::Enqueued::Assignments((1..=3).map(assignment).collect());
-    world.ok(Command::Enqueue { what, repeat: 1 });
+    enqueue(&mut world, 3);
     let cut = world.running();
     world.report(cut, 1, &[("loss", 4.0)]);
     world.end_signalled(cut);
@@ -200,9 +203,7 @@ fn the_search_is_told_every_objective_to_be_minimised() {
         {"name": "accuracy", "goal": "maximize"},
     ]);
     let mut world = two(json!({"method": "bayes", "objectives": objectives, "parallel": 3}));
-    let assignment = |width| serde_json::from_value(json!({"lr": 0.1, "width": width})).expect("it is one");
-    let what = crate::sweep::Enqueued::Assignments((1..=3).map(assignment).collect());
-    world.ok(Command::Enqueue { what, repeat: 1 });
+    enqueue(&mut world, 3);
     run_with(&mut world, &[("loss", 2.0), ("accuracy", 0.25)]);
     let crashed = world.running();
     world.losses(crashed, &[3.0, 5.0]);
