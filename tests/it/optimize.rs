@@ -334,6 +334,29 @@ fn the_files_rule_stops_the_worst_of_three() {
 }
 
 #[test]
+fn what_stopped_trials_reported_of_the_first_objective_is_learnt() {
+    let home = Home::new();
+    let objectives = "objectives: [{name: loss}, {name: size}]";
+    let space = SPACE
+        .replace("metric: {name: loss, goal: minimize}", objectives)
+        .replace("method: tpe", "method: bayes");
+    let after = |reported: fn(u64) -> f64| {
+        let mut talk = Talk::start(&home, &space, &["--seed", "1"]);
+        for n in 0..12 {
+            let (id, _) = talk.ask();
+            if n % 3 == 0 {
+                talk.send(json!({"op": "tell", "id": id, "values": [5.0 + n as f64, 1.0]}));
+            } else {
+                talk.send(json!({"op": "report", "id": id, "step": 1, "value": reported(n)}));
+                talk.send(json!({"op": "tell", "id": id, "state": "stopped"}));
+            }
+        }
+        talk.ask().1
+    };
+    assert_ne!(after(|n| n as f64), after(|n| 40.0 - n as f64));
+}
+
+#[test]
 fn several_objectives_and_constraints_are_taken() {
     let home = Home::new();
     let space = SPACE.replace(
