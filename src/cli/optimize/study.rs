@@ -304,8 +304,8 @@ impl Study {
             }),
             None => None,
         };
-        let is_told = |values: &Box<[f64]>| end.values.is_none() || values.iter().all(|y| y.is_finite());
-        let Some(objectives) = objectives.filter(is_told) else {
+        let is_told = |values: &[f64]| end.values.is_none() || values.iter().all(|y| y.is_finite());
+        let Some(objectives) = objectives.filter(|values| is_told(values)) else {
             return Outcome::Failed(reported);
         };
         let mut constraints = end.constraints.clone();
